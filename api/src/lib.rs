@@ -1,0 +1,28 @@
+//! The contract between proxies and the control plane.
+//!
+//! [`pb`] is the wire: generated from `proto/weft/v1/weft.proto`. The other modules are what both sides work with:
+//! types that cannot be wrong, made from the wire by `TryFrom` (parse, don't validate) and turned into it by `From`.
+//! Nothing here does IO, knows Kubernetes, or decides anything.
+
+mod error;
+mod inbound;
+mod name;
+mod resource;
+mod route;
+mod version;
+
+pub use error::InvalidResource;
+pub use inbound::{ClientPattern, ClientSet, InboundPort, InboundRule, InboundView};
+pub use name::{Destination, NameError, ServiceName};
+pub use resource::{
+    AppProtocol, ClusterView, EndpointView, Key, PodView, Resource, ServicePort, ServiceView, TrustBundleView,
+    WorkloadPort,
+};
+pub use route::{Backend, Method, PathMatch, RetryRule, RouteMatch, RouteView, ValueMatch};
+pub use version::Version;
+
+/// The wire: messages and gRPC services of `weft.v1`.
+pub mod pb {
+    #![allow(missing_docs, clippy::all, reason = "generated code")]
+    tonic::include_proto!("weft.v1");
+}

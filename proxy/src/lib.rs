@@ -1,0 +1,32 @@
+//! The data plane: what stands beside every pod. ARCHITECTURE.md follows one request through it.
+
+pub mod address;
+pub mod admin;
+pub mod app;
+pub mod authz;
+pub mod balance;
+pub mod buffer;
+pub mod config;
+pub mod detect;
+pub mod discover;
+pub mod endpoint;
+pub mod error;
+pub mod http;
+pub mod http1;
+pub mod http2;
+pub mod identity;
+pub mod inbound;
+pub mod limit;
+pub mod listen;
+pub mod mesh;
+pub mod outbound;
+pub mod policy;
+pub mod redirect;
+pub mod retry;
+pub mod route;
+pub mod shutdown;
+pub mod tcp;
+pub mod telemetry;
+pub mod timeout;
+pub mod timers;
+pub mod worker;
