@@ -1,0 +1,225 @@
+//! From text to values that cannot be wrong. Pure; each function is named by a row of the table.
+
+use std::{fmt, net::IpAddr, num::NonZeroUsize, ops::RangeInclusive, path::PathBuf, time::Duration};
+
+use tracing_subscriber::filter::Targets;
+
+use super::setting::Expected;
+
+type Parsed<T> = Result<T, Expected>;
+
+/// A host name or an address, with a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    /// A name or an address; an IPv6 address stands here without its brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Ports and ranges of ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PortSet(Vec<RangeInclusive<u16>>);
+
+impl PortSet {
+    /// Whether the port is one of them.
+    pub fn contains(&self, port: u16) -> bool {
+        self.0.iter().any(|range| range.contains(&port))
+    }
+
+    /// The ranges, as they were written.
+    pub fn ranges(&self) -> &[RangeInclusive<u16>] {
+        &self.0
+    }
+}
+
+/// What is written for every request and connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessLogFormat {
+    /// The common log format, with the duration at its end.
+    Common,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How the proxy's own log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Nothing for an empty text, else what the other parser says.
+pub(super) fn optional<T>(text: &str, parse: fn(&str) -> Parsed<T>) -> Parsed<Option<T>> {
+    if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
+}
+
+pub(super) fn port(text: &str) -> Parsed<u16> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err(Expected("a port between 1 and 65535")),
+        Ok(port) => Ok(port),
+    }
+}
+
+pub(super) fn ports(text: &str) -> Parsed<PortSet> {
+    let expected = Expected("ports and ranges with commas between, as 25,3306,9000-9010");
+    let one = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (port(first.trim()).ok()?, port(last.trim()).ok()?);
+        (first <= last).then_some(first..=last)
+    };
+    parts(text).map(one).collect::<Option<Vec<_>>>().map(PortSet).ok_or(expected)
+}
+
+pub(super) fn addresses(text: &str) -> Parsed<Vec<IpAddr>> {
+    let found: Result<Vec<IpAddr>, _> = parts(text).map(str::parse).collect();
+    found
+        .ok()
+        .filter(|found| !found.is_empty())
+        .ok_or(Expected("IP addresses with commas between, as 10.1.2.3,fd00::3"))
+}
+
+pub(super) fn host_port(text: &str) -> Parsed<HostPort> {
+    let expected = Expected("a host and a port, as weft-control-plane.weft.svc:8443 or [fd00::2]:8443");
+    let (host, number) = text.rsplit_once(':').ok_or(expected)?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host = bare.unwrap_or(host);
+    if host.is_empty() || (bare.is_none() && host.contains(':')) || host.contains(char::is_whitespace) {
+        return Err(expected);
+    }
+    Ok(HostPort { host: host.to_owned(), port: port(number).map_err(|_| expected)? })
+}
+
+/// A namespace, a service account: RFC 1123 label or name.
+pub(super) fn dns_name(text: &str) -> Parsed<String> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'.';
+    let edge = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    if bytes.len() <= 253 && edge(bytes.first()) && edge(bytes.last()) && bytes.iter().all(|byte| allowed(*byte)) {
+        Ok(text.to_owned())
+    } else {
+        Err(Expected("a name of lower-case letters, digits, - and ., at most 253 long"))
+    }
+}
+
+pub(super) fn word(text: &str) -> Parsed<String> {
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Ok(text.to_owned())
+    } else {
+        Err(Expected("one word of printable characters"))
+    }
+}
+
+pub(super) fn file(text: &str) -> Parsed<PathBuf> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() { Ok(path) } else { Err(Expected("an absolute path")) }
+}
+
+pub(super) fn workers(text: &str) -> Parsed<Option<NonZeroUsize>> {
+    if text == "auto" {
+        return Ok(None);
+    }
+    let number = text.parse::<NonZeroUsize>().ok().filter(|number| number.get() <= 256);
+    number.map(Some).ok_or(Expected("auto or a number between 1 and 256"))
+}
+
+pub(super) fn mark(text: &str) -> Parsed<u32> {
+    let number = match text.strip_prefix("0x") {
+        Some(hex) => u32::from_str_radix(hex, 16),
+        None => text.parse(),
+    };
+    number.ok().filter(|mark| *mark != 0).ok_or(Expected("a number other than 0 of 32 bits, as 1337 or 0x539"))
+}
+
+pub(super) fn flag(text: &str) -> Parsed<bool> {
+    text.parse().map_err(|_| Expected("true or false"))
+}
+
+/// A duration above zero, with its unit: 50ms, 3s, 5m, 1h.
+pub(super) fn duration(text: &str) -> Parsed<Duration> {
+    let expected = Expected("a duration above zero with its unit, as 50ms, 3s, 5m or 1h");
+    let split = text.find(|c: char| !c.is_ascii_digit()).ok_or(expected)?;
+    let number: u64 = text[..split].parse().map_err(|_| expected)?;
+    let millis = match &text[split..] {
+        "ms" => Some(number),
+        "s" => number.checked_mul(1_000),
+        "m" => number.checked_mul(60_000),
+        "h" => number.checked_mul(3_600_000),
+        _ => None,
+    };
+    // A year is more than any limit here means, and keeps sums of durations far from the end of the clock.
+    let millis = millis.filter(|millis| (1..=31_536_000_000).contains(millis)).ok_or(expected)?;
+    Ok(Duration::from_millis(millis))
+}
+
+/// As a duration, or `off` for none.
+pub(super) fn duration_or_off(text: &str) -> Parsed<Option<Duration>> {
+    if text == "off" {
+        return Ok(None);
+    }
+    duration(text).map(Some).map_err(|_| Expected("off, or a duration above zero with its unit, as 50ms, 3s, 5m or 1h"))
+}
+
+pub(super) fn count(text: &str) -> Parsed<usize> {
+    let number = text.parse::<usize>().ok().filter(|number| (1..=10_000_000).contains(number));
+    number.ok_or(Expected("a number between 1 and 10000000"))
+}
+
+pub(super) fn bytes(text: &str) -> Parsed<usize> {
+    let expected = Expected("a size between 1KiB and 64MiB, as 65536, 64KiB or 1MiB");
+    let (digits, unit) = match (text.strip_suffix("KiB"), text.strip_suffix("MiB")) {
+        (Some(digits), _) => (digits, 1 << 10),
+        (None, Some(digits)) => (digits, 1 << 20),
+        (None, None) => (text, 1),
+    };
+    let size = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
+    size.filter(|size| (1 << 10..=64 << 20).contains(size)).ok_or(expected)
+}
+
+pub(super) fn ratio(text: &str) -> Parsed<f64> {
+    let number = text.parse::<f64>().ok().filter(|number| (0.0..=1.0).contains(number));
+    number.ok_or(Expected("a number between 0 and 1"))
+}
+
+pub(super) fn rate(text: &str) -> Parsed<f64> {
+    let number = text.parse::<f64>().ok().filter(|number| (0.0..=1_000_000.0).contains(number));
+    number.ok_or(Expected("a number between 0 and 1000000"))
+}
+
+pub(super) fn access_log(text: &str) -> Parsed<Option<AccessLogFormat>> {
+    match text {
+        "off" => Ok(None),
+        "common" => Ok(Some(AccessLogFormat::Common)),
+        "json" => Ok(Some(AccessLogFormat::Json)),
+        _ => Err(Expected("off, json or common")),
+    }
+}
+
+pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
+    match text {
+        "json" => Ok(LogFormat::Json),
+        "text" => Ok(LogFormat::Text),
+        _ => Err(Expected("text or json")),
+    }
+}
+
+pub(super) fn log_level(text: &str) -> Parsed<Targets> {
+    text.parse()
+        .map_err(|_| Expected("off, error, warn, info, debug or trace, or a list as info,weft_proxy::mesh=debug"))
+}
+
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
