@@ -1,1 +1,3 @@
-//! To come.
+//! Interception: the rules that lead a pod's TCP connections into the proxy.
+
+pub mod nft;
