@@ -63,7 +63,8 @@ pub enum NftError {
 
 /// Which part of the kernel a step needs, for the sentence that names it.
 fn missing(step: &str) -> &'static str {
-    let needs: [(&str, &str); 8] = [
+    let needs: [(&str, &str); 9] = [
+        ("create table", "nf_tables for this family (CONFIG_NF_TABLES_IPV4, CONFIG_NF_TABLES_IPV6)"),
         ("create chain", "module nft_chain_nat (CONFIG_NFT_NAT, CONFIG_NF_NAT)"),
         ("Redirect(", "module nft_redir (CONFIG_NFT_REDIR)"),
         ("Dnat(", "module nft_nat (CONFIG_NFT_NAT)"),

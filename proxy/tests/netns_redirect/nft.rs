@@ -2,14 +2,12 @@
 
 #![expect(clippy::expect_used, reason = "a test that cannot be set up must say so")]
 
-mod netns;
-
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream},
     time::Duration,
 };
 
-use netns::in_namespace;
+use crate::namespace::in_namespace;
 use weft_proxy::redirect::nft::{Action, Chain, Family, Hook, Match, NftError, Rule, Table, Transaction};
 
 const SERVICE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 9)), 80);
@@ -34,7 +32,7 @@ fn service(endpoints: &[SocketAddr]) -> Table {
 
 #[test]
 fn a_service_address_leads_to_its_endpoints_in_turn() {
-    in_namespace("a_service_address_leads_to_its_endpoints_in_turn", || {
+    in_namespace("nft::a_service_address_leads_to_its_endpoints_in_turn", || {
         let (servers, addresses): (Vec<_>, Vec<_>) = (0..3).map(|_| listener(Ipv4Addr::LOCALHOST)).unzip();
         Transaction::new().replace(&service(&addresses)).unwrap().commit().unwrap();
         let clients: Vec<_> = (0..6).map(|_| TcpStream::connect(SERVICE).unwrap()).collect();
@@ -48,7 +46,7 @@ fn a_service_address_leads_to_its_endpoints_in_turn() {
 
 #[test]
 fn an_ipv6_address_is_translated_too() {
-    in_namespace("an_ipv6_address_is_translated_too", || {
+    in_namespace("nft::an_ipv6_address_is_translated_too", || {
         let (_server, address) = listener(Ipv6Addr::LOCALHOST);
         let chain = Chain::hooked("output", Hook::NatOutput).rule(
             Rule::when([Match::to(address.ip()), Match::Tcp, Match::DestinationPort(70, 90)])
@@ -62,7 +60,7 @@ fn an_ipv6_address_is_translated_too() {
 
 #[test]
 fn a_table_that_is_replaced_or_deleted_leaves_nothing_behind() {
-    in_namespace("a_table_that_is_replaced_or_deleted_leaves_nothing_behind", || {
+    in_namespace("nft::a_table_that_is_replaced_or_deleted_leaves_nothing_behind", || {
         let (_server, address) = listener(Ipv4Addr::LOCALHOST);
         Transaction::new().replace(&service(&[address])).unwrap().commit().unwrap();
         TcpStream::connect(SERVICE).unwrap();
@@ -77,7 +75,7 @@ fn a_table_that_is_replaced_or_deleted_leaves_nothing_behind() {
 
 #[test]
 fn every_condition_and_action_is_one_that_the_kernel_takes() {
-    in_namespace("every_condition_and_action_is_one_that_the_kernel_takes", || {
+    in_namespace("nft::every_condition_and_action_is_one_that_the_kernel_takes", || {
         for (family, ip, net) in [(Family::Ipv4, "10.0.0.1", "10.1.0.0/16"), (Family::Ipv6, "fd00::1", "fd00:1::/48")] {
             let (ip, net): (IpAddr, ipnet::IpNet) = (ip.parse().unwrap(), net.parse().unwrap());
             let when = |matches: &[Match]| Rule::when(matches.to_vec());
@@ -115,7 +113,7 @@ fn every_condition_and_action_is_one_that_the_kernel_takes() {
 
 #[test]
 fn a_thousand_rules_fit_into_one_transaction() {
-    in_namespace("a_thousand_rules_fit_into_one_transaction", || {
+    in_namespace("nft::a_thousand_rules_fit_into_one_transaction", || {
         let endpoints: Vec<_> = (1..=1000).map(|port| SocketAddr::from(([10, 0, 0, 1], port))).collect();
         Transaction::new().replace(&service(&endpoints)).unwrap().commit().unwrap();
     });
@@ -123,7 +121,7 @@ fn a_thousand_rules_fit_into_one_transaction() {
 
 #[test]
 fn a_transaction_with_an_error_changes_nothing() {
-    in_namespace("a_transaction_with_an_error_changes_nothing", || {
+    in_namespace("nft::a_transaction_with_an_error_changes_nothing", || {
         let (_server, address) = listener(Ipv4Addr::LOCALHOST);
         Transaction::new().replace(&service(&[address])).unwrap().commit().unwrap();
         let jump = Rule::when([]).then(Action::Jump("nowhere".into()));
@@ -136,7 +134,7 @@ fn a_transaction_with_an_error_changes_nothing() {
 
 #[test]
 fn without_the_right_the_error_names_it() {
-    in_namespace("without_the_right_the_error_names_it", || {
+    in_namespace("nft::without_the_right_the_error_names_it", || {
         let (header, none) = ([0x2008_0522u32, 0], [0u32; 6]); // _LINUX_CAPABILITY_VERSION_3, this thread
         // SAFETY: both structures have the size that the version says; only this thread is changed.
         assert_eq!(unsafe { libc::syscall(libc::SYS_capset, &header, &none) }, 0);
