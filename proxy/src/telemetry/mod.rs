@@ -1,1 +1,22 @@
-//! To come.
+//! What the proxy says about itself: metrics, the access log, its own log lines.
+//!
+//! Every metric family is declared in the table of `metrics.rs`. The other steps get handles from [`Metrics`] once per route,
+//! connection or destination, and only add to them afterwards.
+
+mod access_log;
+mod capped;
+mod labels;
+mod logging;
+mod metrics;
+mod process;
+mod registry;
+mod series;
+#[cfg(test)]
+mod tests;
+
+pub use access_log::{AccessLog, AccessLogWriter, Entry};
+pub use labels::{Direction, EndpointState, PickOutcome, Protocol, RenewalOutcome, RetryOutcome};
+pub use logging::{LogControl, LogError};
+pub use metrics::markdown;
+pub use registry::Metrics;
+pub use series::{DestinationSeries, HttpLabels, HttpSeries, OpenConnection, TcpLabels, TcpSeries};
