@@ -25,6 +25,7 @@ pub mod redirect;
 pub mod retry;
 pub mod route;
 pub mod shutdown;
+pub mod socket;
 pub mod tcp;
 pub mod telemetry;
 pub mod timeout;
