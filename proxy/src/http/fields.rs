@@ -72,7 +72,7 @@ pub(crate) fn checked(lines: &[u8]) -> impl Iterator<Item = Result<Field<'_>, Fl
 
 fn checked_line(line: &[u8]) -> Result<Field<'_>, Flaw> {
     let colon = memchr(b':', line).ok_or(Flaw::Field)?;
-    let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+    let (name, value) = (&line[..colon], trimmed(&line[colon + 1..]));
     if !valid_name(name) {
         return Err(Flaw::Syntax(httparse::Error::HeaderName));
     }
@@ -80,6 +80,14 @@ fn checked_line(line: &[u8]) -> Result<Field<'_>, Flaw> {
         return Err(Flaw::Syntax(httparse::Error::HeaderValue));
     }
     Ok(Field { name, value })
+}
+
+/// The value without spaces and tabs around it; other whitespace is no value's.
+fn trimmed(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
 }
 
 /// Appends trailer lines, without those that have no place in trailers. Line feeds alone, and what is no field, are errors.

@@ -10,7 +10,11 @@ mod fields;
 mod grpc;
 mod head;
 mod local;
+mod prefix;
 mod target;
+
+#[cfg(test)]
+mod tests;
 
 pub use error::{Flaw, HeadError};
 pub use fields::{Field, Fields, MAX_FIELDS};
@@ -18,9 +22,10 @@ pub(crate) use fields::{
     checked, eq, is_connection_specific, is_no_trailer, is_of_weft, put_field, put_trailers, valid_value,
 };
 pub use grpc::{grpc_status, grpc_timeout, is_grpc, write_grpc_timeout};
-pub(crate) use head::{Prefix, RequestPrefix, ResponsePrefix, flag};
-pub use head::{RequestHead, ResponseHead, Scheme};
+pub use head::{RequestHead, ResponseHead};
 pub use local::local_response;
+pub use prefix::Scheme;
+pub(crate) use prefix::{Prefix, RequestPrefix, ResponsePrefix, flag};
 pub(crate) use target::{authority, check_host, check_target, origin};
 
 /// The version a message came in.
