@@ -32,6 +32,8 @@ pub(crate) struct Prefix {
 }
 
 impl Prefix {
+    /// The most bytes of a payload: a head of 64 KiB, the prefix, and what making the lines uniform adds.
+    pub(crate) const LONGEST_PAYLOAD: usize = 66 << 10;
     /// Bytes of a prefix as this release writes it; a later one may be longer.
     pub(crate) const LENGTH: usize = 16;
 
@@ -55,6 +57,9 @@ impl Prefix {
 
     /// The prefix, its four bytes of its own, and what follows it.
     pub(super) fn read(payload: &[u8]) -> Result<(Self, [u8; 4], &[u8]), Flaw> {
+        if payload.len() > Self::LONGEST_PAYLOAD {
+            return Err(Flaw::TooLarge);
+        }
         let Some((&[skip, version, kind, flags, a, b, c, d, e, f, g, h, w, x, y, z], _)) = payload.split_first_chunk()
         else {
             return Err(Flaw::Payload);

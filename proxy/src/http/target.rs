@@ -50,8 +50,14 @@ pub(super) fn split<'a>(method: &[u8], target: &'a [u8]) -> (&'a [u8], Option<&'
     (if path.is_empty() { b"/" } else { path }, query)
 }
 
+/// Longer than any name that resolves, with its port; it bounds what an absolute target can add to a payload.
+const LONGEST_HOST: usize = 512;
+
 /// Holds a Host value against `host [":" port]`. Userinfo, spaces and lists are refused; an empty value is not.
 pub(crate) fn check_host(host: &[u8]) -> Result<(), Flaw> {
+    if host.len() > LONGEST_HOST {
+        return Err(Flaw::Host);
+    }
     let (name, port) = match host {
         [b'[', rest @ ..] => {
             let end = memchr(b']', rest).ok_or(Flaw::Host)?;

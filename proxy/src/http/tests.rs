@@ -86,6 +86,15 @@ fn a_payload_that_is_cut_short_or_of_unknown_codes_is_not_read() {
     }
 }
 
+#[test]
+fn a_payload_beyond_any_head_is_not_read() {
+    let mut payload = b"\x10\x0b\0\0\0\0\0\0\0\0\0\0\0\x03\0\x01GET/".to_vec();
+    payload.resize(Prefix::LONGEST_PAYLOAD, b'x');
+    assert!(RequestHead::read(&payload).is_ok());
+    payload.push(b'x');
+    assert_eq!(RequestHead::read(&payload).unwrap_err().reason(), Reason::HeadTooLarge);
+}
+
 proptest! {
     #[test]
     fn a_written_grpc_timeout_is_never_longer_and_hardly_shorter(nanos in any::<u64>()) {

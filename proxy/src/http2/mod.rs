@@ -23,11 +23,7 @@ use ::http::{
 use crate::http::{Flaw, Framing, Limits, checked, eq, is_connection_specific, is_of_weft, put_field};
 
 /// Appends the fields as lines, without Host and Content-Length.
-fn put_lines(headers: &HeaderMap, limits: &Limits, out: &mut Vec<u8>) -> Result<(), Flaw> {
-    if headers.len() > limits.fields {
-        return Err(Flaw::TooLarge);
-    }
-    let start = out.len();
+fn put_lines(headers: &HeaderMap, out: &mut Vec<u8>) -> Result<(), Flaw> {
     for (name, value) in headers {
         let (text, value) = (name.as_str().as_bytes(), value.as_bytes());
         if is_misplaced(text) || name == TE && value != b"trailers" || value.trim_ascii().len() != value.len() {
@@ -37,7 +33,12 @@ fn put_lines(headers: &HeaderMap, limits: &Limits, out: &mut Vec<u8>) -> Result<
             put_field(text, value, out);
         }
     }
-    if out.len() - start > limits.head_bytes { Err(Flaw::TooLarge) } else { Ok(()) }
+    Ok(())
+}
+
+/// Holds a message that became `payload` bytes against the limits.
+fn check_size(fields: usize, payload: usize, limits: &Limits) -> Result<(), Flaw> {
+    if fields > limits.fields || payload > limits.head_bytes { Err(Flaw::TooLarge) } else { Ok(()) }
 }
 
 /// Whether HTTP/2 has no place for a field of that name.

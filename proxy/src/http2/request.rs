@@ -2,7 +2,7 @@
 
 use ::http::{Method, Request, Uri, header::HOST, uri};
 
-use super::{content_length, fields, put_content_length, put_lines};
+use super::{check_size, content_length, fields, put_content_length, put_lines};
 use crate::http::{
     Flaw, Framing, HeadError, Limits, Prefix, RequestHead, RequestPrefix, Scheme, Version, check_host, check_target,
     eq, flag, origin, put_field,
@@ -62,11 +62,14 @@ fn to_head(request: &Request<()>, end: bool, limits: &Limits, out: &mut Vec<u8>)
         method: u8::try_from(method.as_str().len()).map_err(|_| Flaw::Method)?,
         target: u16::try_from(target.len()).map_err(|_| Flaw::TooLarge)?,
     };
+    let start = out.len();
     out.extend_from_slice(&prefix.bytes());
     out.extend_from_slice(method.as_str().as_bytes());
     out.extend_from_slice(target.as_bytes());
     put_field(b"host", host(request)?, out);
-    put_lines(headers, limits, out)?;
+    put_lines(headers, out)?;
+    let fields = headers.len() + usize::from(!headers.contains_key(HOST));
+    check_size(fields, out.len() - start, limits)?;
     Ok(framing)
 }
 

@@ -2,7 +2,7 @@
 
 use ::http::{Response, StatusCode};
 
-use super::{content_length, fields, put_content_length, put_lines};
+use super::{check_size, content_length, fields, put_content_length, put_lines};
 use crate::http::{AnswerTo, Flaw, Framing, HeadError, Limits, Prefix, ResponseHead, ResponsePrefix, Version};
 
 /// Appends the HEAD payload of a response that an HTTP/2 app gave. `end`: nothing follows its head.
@@ -54,8 +54,10 @@ fn to_head(
         None => Framing::Chunked,
     };
     let prefix = Prefix { version: Version::Http2, framing: declared, flags: 0 };
+    let start = out.len();
     out.extend_from_slice(&ResponsePrefix { prefix, status, reason: 0 }.bytes());
-    put_lines(response.headers(), limits, out)?;
+    put_lines(response.headers(), out)?;
+    check_size(response.headers().len(), out.len() - start, limits)?;
     Ok(if answer_to.is_bodiless(status) { Framing::None } else { declared })
 }
 
