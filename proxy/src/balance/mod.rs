@@ -1,1 +1,286 @@
-//! To come.
+//! Choose an endpoint for a request or a connection (outbound step 4).
+//!
+//! Power of two choices over peak-EWMA latency and what is in flight. An [`Endpoint`]'s figures are atomics that all
+//! workers share, so that they balance on one picture; a pick takes no lock. Does not connect (`endpoint/`), does not
+//! decide on retries (`retry/`), does not know where endpoints come from (`discover/`).
+//!
+//! Room is left for zones (the sampler takes any subset of the set) and for slow start (the cost of an endpoint is one
+//! function).
+
+mod backend;
+mod breaker;
+mod endpoint;
+mod lease;
+mod load;
+mod sample;
+mod set;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
+
+pub use self::{
+    backend::Backend,
+    breaker::BreakerSettings,
+    endpoint::{Endpoint, EndpointSpec},
+    lease::Lease,
+    load::LoadSettings,
+};
+use self::{
+    breaker::Standing,
+    sample::{Pair, sample},
+    set::Set,
+};
+use crate::error::Reason;
+
+/// How a destination is balanced.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// How latency is estimated.
+    pub load: LoadSettings,
+    /// When an endpoint is left out.
+    pub breaker: BreakerSettings,
+    /// How many requests may wait for an endpoint at once.
+    pub queue: QueueLimit,
+}
+
+/// How many requests of one destination may wait for an endpoint at once. Default 1,024.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueLimit(pub usize);
+
+impl Default for QueueLimit {
+    fn default() -> Self {
+        Self(1024)
+    }
+}
+
+/// Why there is no endpoint to be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PickError {
+    /// The destination's endpoints are not known yet.
+    #[error("the endpoints are not known yet")]
+    Unanswered,
+    /// It is known that there is none.
+    #[error("there is no endpoint")]
+    Empty,
+    /// None takes connections, and all are being tried already.
+    #[error("all endpoints are ejected")]
+    AllEjected,
+    /// Too many wait already.
+    #[error("too many requests wait for an endpoint")]
+    QueueFull,
+}
+
+impl PickError {
+    /// What it is at the request's edge.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Unanswered => Reason::DiscoveryTimeout,
+            Self::Empty | Self::AllEjected => Reason::NoEndpoints,
+            Self::QueueFull => Reason::Overloaded,
+        }
+    }
+}
+
+/// How many endpoints are in which state, for `weft_balancer_endpoints`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// They take requests.
+    pub ready: usize,
+    /// They are left out until their penalty is over.
+    pub ejected: usize,
+    /// Their penalty is over: the next request, or the one under way, tells.
+    pub probing: usize,
+}
+
+/// The endpoints of one destination, shared by all workers.
+#[derive(Debug)]
+pub struct Balancer {
+    set: ArcSwap<Set>,
+    settings: Settings,
+    /// What the clocks in the endpoints count from.
+    epoch: Instant,
+    /// Counts updates, and wakes who waits for an endpoint.
+    updates: watch::Sender<u64>,
+    waiting: AtomicUsize,
+}
+
+impl Balancer {
+    /// A balancer whose endpoints are not known yet.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            set: ArcSwap::from_pointee(Set::default()),
+            settings,
+            epoch: Instant::now(),
+            updates: watch::Sender::new(0),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// Takes the whole list of endpoints. Who stays (same address, identity and pod) keeps its load and breaker; who is
+    /// gone is not picked again once this returns. Called from one thread.
+    pub fn update(&self, endpoints: Vec<EndpointSpec>) {
+        let next = self.set.load().follow(endpoints, &self.settings, self.epoch);
+        self.set.store(Arc::new(next));
+        self.updates.send_modify(|count| *count += 1);
+    }
+
+    /// Whether the endpoints are known, be it that there are none.
+    pub fn answered(&self) -> bool {
+        *self.updates.borrow() > 0
+    }
+
+    /// Sees every [`Self::update`] after this call, so take it before the pick that may fail.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.updates.subscribe()
+    }
+
+    /// Chooses an endpoint. One whose id is in `skip` is chosen only when there is nothing else.
+    ///
+    /// Who is ejected is left out while another endpoint takes requests. When all are, those that still take
+    /// connections are used all the same, as a breaker must not make an outage worse, and those that do not are tried
+    /// by one request at a time.
+    ///
+    /// # Errors
+    /// [`PickError`] says whether it is worth waiting.
+    pub fn pick(&self, skip: &[u64]) -> Result<Lease, PickError> {
+        let set = self.set.load();
+        if set.entries.is_empty() {
+            return Err(if self.answered() { PickError::Empty } else { PickError::Unanswered });
+        }
+        let now = Instant::now();
+        if let Some(lease) = self.quick(&set, skip, now) {
+            return Ok(lease);
+        }
+        Choice::ORDER
+            .into_iter()
+            .find_map(|choice| {
+                let pair = sample(set.entries.iter().filter(|entry| choice.admits(&entry.endpoint, skip, now)));
+                self.lease(&set, pair, now)
+            })
+            .ok_or(PickError::AllEjected)
+    }
+
+    /// Like [`Self::pick`], but waits until `deadline` for an endpoint to appear.
+    ///
+    /// # Errors
+    /// [`PickError::QueueFull`] at once when too many wait, otherwise the last [`PickError`]. Cancel-safe.
+    pub async fn pick_by(&self, skip: &[u64], deadline: Instant) -> Result<Lease, PickError> {
+        let mut changes = self.changes();
+        let mut error = match self.pick(skip) {
+            Err(error @ (PickError::Empty | PickError::Unanswered)) => error,
+            picked => return picked,
+        };
+        let _place = Place::take(&self.waiting, self.settings.queue).ok_or(PickError::QueueFull)?;
+        while let Ok(Ok(())) = timeout_at(deadline, changes.changed()).await {
+            error = match self.pick(skip) {
+                Err(error @ (PickError::Empty | PickError::Unanswered)) => error,
+                picked => return picked,
+            };
+        }
+        Err(error)
+    }
+
+    /// How many endpoints are in which state.
+    pub fn counts(&self) -> Counts {
+        let now = Instant::now();
+        let mut counts = Counts::default();
+        for entry in &self.set.load().entries {
+            match entry.endpoint.standing(now) {
+                Standing::Ready => counts.ready += 1,
+                Standing::Ejected | Standing::Unreachable => counts.ejected += 1,
+                Standing::Due | Standing::Probing { .. } => counts.probing += 1,
+            }
+        }
+        counts
+    }
+
+    /// The endpoints as they are now, for `/config` and for who closes links to those that are gone.
+    pub fn endpoints(&self) -> Vec<Arc<Endpoint>> {
+        self.set.load().entries.iter().map(|entry| Arc::clone(&entry.endpoint)).collect()
+    }
+
+    /// Two by chance: all that is needed while none is ejected.
+    fn quick(&self, set: &Set, skip: &[u64], now: Instant) -> Option<Lease> {
+        let (first, second) = set.two_by_chance()?;
+        let fit = |index: usize| {
+            let entry = set.entries.get(index)?;
+            Choice::Admitted.admits(&entry.endpoint, skip, now).then_some(entry)
+        };
+        let pair = Pair::Two(fit(first)?, fit(second)?);
+        self.lease(set, pair, now)
+    }
+
+    /// The better of the two, or the other when its probe went to someone else in the meantime.
+    fn lease(&self, set: &Set, pair: Pair<'_>, now: Instant) -> Option<Lease> {
+        let (better, worse) = match pair {
+            Pair::None => return None,
+            Pair::One(only) => (only, None),
+            Pair::Two(first, second) if set.prefers_first(first, second, now) => (first, Some(second)),
+            Pair::Two(first, second) => (second, Some(first)),
+        };
+        [Some(better), worse].into_iter().flatten().find_map(|entry| Lease::begin(&entry.endpoint, now))
+    }
+}
+
+/// Which endpoints come into question, best first.
+#[derive(Clone, Copy)]
+enum Choice {
+    /// They take requests, or are due for a probe, and are not to be skipped.
+    Admitted,
+    /// The same, although they are to be skipped: there is nothing else.
+    Skipped,
+    /// They are ejected, but they take connections.
+    LastResort,
+    /// They do not take connections either.
+    Unreachable,
+}
+
+impl Choice {
+    const ORDER: [Self; 4] = [Self::Admitted, Self::Skipped, Self::LastResort, Self::Unreachable];
+
+    fn admits(self, endpoint: &Endpoint, skip: &[u64], now: Instant) -> bool {
+        let standing = endpoint.standing(now);
+        let admitted = matches!(standing, Standing::Ready | Standing::Due);
+        match self {
+            Self::Admitted => admitted && !skip.contains(&endpoint.id),
+            Self::Skipped => admitted,
+            Self::LastResort => matches!(standing, Standing::Ejected | Standing::Probing { reachable: true }),
+            Self::Unreachable => standing == Standing::Unreachable,
+        }
+    }
+}
+
+/// A place in the queue, given back on drop.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize, limit: QueueLimit) -> Option<Self> {
+        let place = Self(waiting);
+        (waiting.fetch_add(1, Relaxed) < limit.0).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Time since the epoch in the unit of the atomics.
+fn nanoseconds(since: Duration) -> u64 {
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

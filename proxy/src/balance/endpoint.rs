@@ -1,0 +1,119 @@
+//! One endpoint of one destination, with the figures that all workers share.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use weft_api::EndpointView;
+use weft_certs::{SpiffeId, SpiffeIdError};
+
+use super::{
+    Settings,
+    breaker::{Breaker, Standing},
+    load::Latency,
+};
+use crate::address::EndpointAddr;
+
+/// What discovery says about an endpoint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EndpointSpec {
+    /// Where it is, with the app's port.
+    pub addr: EndpointAddr,
+    /// Whom it must prove to be; None: it is not meshed and gets plaintext.
+    pub identity: Option<SpiffeId>,
+    /// Its share relative to the others', at least 1.
+    pub weight: u32,
+    /// Its topology zone, or empty.
+    pub zone: Arc<str>,
+    /// Zones whose clients should use it; none: all.
+    pub zone_hints: Vec<String>,
+    /// `namespace/name` of the pod, or empty.
+    pub pod: Arc<str>,
+}
+
+impl TryFrom<EndpointView> for EndpointSpec {
+    type Error = SpiffeIdError;
+
+    fn try_from(view: EndpointView) -> Result<Self, SpiffeIdError> {
+        Ok(Self {
+            addr: EndpointAddr(view.address),
+            identity: view.identity.map(|text| text.parse()).transpose()?,
+            weight: view.weight.max(1),
+            zone: view.zone.into(),
+            zone_hints: view.zone_hints,
+            pod: view.pod.into(),
+        })
+    }
+}
+
+/// An endpoint. Aligned so that two endpoints' figures never share a cache line.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct Endpoint {
+    /// Unique in this process: another pod at the same address has another.
+    pub id: u64,
+    /// Where it is, with the app's port.
+    pub addr: EndpointAddr,
+    /// Whom it must prove to be; None: it is not meshed and gets plaintext.
+    pub identity: Option<SpiffeId>,
+    /// Its topology zone, or empty.
+    pub zone: Arc<str>,
+    /// `namespace/name` of the pod, or empty.
+    pub pod: Arc<str>,
+    pub(super) in_flight: AtomicU32,
+    pub(super) latency: Latency,
+    pub(super) breaker: Breaker,
+    epoch: Instant,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl Endpoint {
+    pub(super) fn new(spec: EndpointSpec, settings: &Settings, epoch: Instant) -> Self {
+        Self {
+            id: NEXT_ID.fetch_add(1, Relaxed),
+            addr: spec.addr,
+            identity: spec.identity,
+            zone: spec.zone,
+            pod: spec.pod,
+            in_flight: AtomicU32::new(0),
+            latency: Latency::new(settings.load, Instant::now().saturating_duration_since(epoch)),
+            breaker: Breaker::new(settings.breaker),
+            epoch,
+        }
+    }
+
+    /// How many requests or connections are in flight to it, from all workers.
+    pub fn in_flight(&self) -> u32 {
+        self.in_flight.load(Relaxed)
+    }
+
+    /// The estimate of its latency.
+    pub fn latency(&self) -> Duration {
+        Duration::from_nanos(self.latency.estimate(self.clock(Instant::now())) as u64)
+    }
+
+    /// Whether the same pod is meant.
+    pub(super) fn is(&self, spec: &EndpointSpec) -> bool {
+        self.addr == spec.addr && self.identity == spec.identity && self.pod == spec.pod
+    }
+
+    pub(super) fn standing(&self, now: Instant) -> Standing {
+        self.breaker.standing(self.clock(now))
+    }
+
+    /// What another request would cost here; `share` is its weight relative to the mean.
+    pub(super) fn cost(&self, share: f64, now: Instant) -> f64 {
+        self.latency.estimate(self.clock(now)) * (1.0 + f64::from(self.in_flight()) / share)
+    }
+
+    /// Time since the epoch.
+    pub(super) fn clock(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.epoch)
+    }
+}

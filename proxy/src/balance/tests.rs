@@ -1,0 +1,225 @@
+use std::{collections::HashSet, net::SocketAddr, time::Duration};
+
+use proptest::prelude::*;
+use tokio::time::{Instant, advance};
+
+use super::*;
+use crate::address::EndpointAddr;
+
+fn spec(port: u16) -> EndpointSpec {
+    weighted(port, 1)
+}
+
+fn weighted(port: u16, weight: u32) -> EndpointSpec {
+    EndpointSpec {
+        addr: EndpointAddr(SocketAddr::from(([10, 0, 0, 1], port))),
+        identity: None,
+        weight,
+        zone: "".into(),
+        zone_hints: Vec::new(),
+        pod: "".into(),
+    }
+}
+
+fn balancer(specs: impl IntoIterator<Item = EndpointSpec>) -> Balancer {
+    let balancer = Balancer::new(Settings::default());
+    balancer.update(specs.into_iter().collect());
+    balancer
+}
+
+fn port(lease: &Lease) -> u16 {
+    lease.endpoint().addr.0.port()
+}
+
+fn endpoint(balancer: &Balancer, port: u16) -> Arc<Endpoint> {
+    balancer.endpoints().into_iter().find(|endpoint| endpoint.addr.0.port() == port).unwrap()
+}
+
+/// Refuses every lease to this port until it is ejected.
+fn refuse(balancer: &Balancer, refused: u16) {
+    Lease::begin(&endpoint(balancer, refused), Instant::now()).unwrap().refused();
+}
+
+#[test]
+fn without_endpoints_a_pick_says_whether_to_wait() {
+    let balancer = Balancer::new(Settings::default());
+    assert_eq!(balancer.pick(&[]).unwrap_err(), PickError::Unanswered);
+    balancer.update(Vec::new());
+    assert_eq!(balancer.pick(&[]).unwrap_err(), PickError::Empty);
+}
+
+#[test]
+fn of_two_endpoints_the_less_busy_one_is_picked() {
+    let balancer = balancer([spec(1), spec(2)]);
+    let leases: Vec<_> = (0..10).map(|_| balancer.pick(&[]).unwrap()).collect();
+    let first = leases.iter().filter(|lease| port(lease) == 1).count();
+    assert_eq!(first, 5, "in flight counts, so ten held leases part evenly");
+    drop(leases);
+    assert!(balancer.endpoints().iter().all(|endpoint| endpoint.in_flight() == 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_endpoint_gets_little_and_is_tried_again() {
+    let balancer = balancer([spec(1), spec(2)]);
+    let mut slow = 0;
+    for _ in 0..100 {
+        let mut lease = balancer.pick(&[]).unwrap();
+        slow += usize::from(port(&lease) == 1);
+        advance(Duration::from_millis(if port(&lease) == 1 { 1_000 } else { 1 })).await;
+        lease.success();
+    }
+    assert!((1..=3).contains(&slow), "{slow} of 100");
+    advance(Duration::from_secs(120)).await;
+    let mut tried = HashSet::new();
+    for _ in 0..50 {
+        let mut lease = balancer.pick(&[]).unwrap();
+        advance(Duration::from_millis(1)).await;
+        lease.success();
+        tried.insert(port(&lease));
+    }
+    assert_eq!(tried.len(), 2);
+}
+
+#[test]
+fn weights_part_the_load() {
+    let balancer = balancer([weighted(1, 3), weighted(2, 1)]);
+    let mut heavy = 0;
+    for _ in 0..4_000 {
+        let lease = balancer.pick(&[]).unwrap();
+        heavy += usize::from(port(&lease) == 1);
+    }
+    assert!((2_800..=3_200).contains(&heavy), "{heavy} of 4000, 3000 wanted");
+}
+
+#[test]
+fn a_retry_goes_elsewhere_and_back_only_when_there_is_nothing_else() {
+    let balancer = balancer([spec(1), spec(2)]);
+    let first = endpoint(&balancer, 1).id;
+    for _ in 0..20 {
+        assert_eq!(port(&balancer.pick(&[first]).unwrap()), 2);
+    }
+    refuse(&balancer, 2);
+    assert_eq!(port(&balancer.pick(&[first]).unwrap()), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_refuses_connections_is_left_out_until_a_probe_succeeds() {
+    let balancer = balancer([spec(1), spec(2)]);
+    refuse(&balancer, 1);
+    assert_eq!(balancer.counts(), Counts { ready: 1, ejected: 1, probing: 0 });
+    assert!((0..50).all(|_| port(&balancer.pick(&[]).unwrap()) == 2));
+    advance(Duration::from_millis(1_501)).await;
+    let mut probe = loop {
+        let lease = balancer.pick(&[]).unwrap();
+        if port(&lease) == 1 {
+            break lease;
+        }
+    };
+    assert!((0..50).all(|_| port(&balancer.pick(&[]).unwrap()) == 2), "one probe at a time");
+    probe.success();
+    drop(probe);
+    assert_eq!(balancer.counts(), Counts { ready: 2, ejected: 0, probing: 0 });
+}
+
+#[test]
+fn when_all_answers_fail_the_breaker_steps_aside() {
+    let balancer = balancer([spec(1)]);
+    for _ in 0..20 {
+        balancer.pick(&[]).unwrap().failure();
+    }
+    assert_eq!(balancer.counts().ejected, 1);
+    let held: Vec<_> = (0..10).map(|_| balancer.pick(&[]).unwrap()).collect();
+    assert_eq!(held.len(), 10);
+}
+
+#[test]
+fn when_nobody_takes_connections_one_request_at_a_time_tries() {
+    let balancer = balancer([spec(1)]);
+    refuse(&balancer, 1);
+    let probe = balancer.pick(&[]).unwrap();
+    assert_eq!(balancer.pick(&[]).unwrap_err(), PickError::AllEjected);
+    drop(probe);
+    balancer.pick(&[]).unwrap().success();
+    assert_eq!(balancer.counts().ready, 1);
+}
+
+#[test]
+fn another_pod_at_the_same_address_starts_anew() {
+    let balancer = balancer([spec(1)]);
+    let before = endpoint(&balancer, 1).id;
+    balancer.update(vec![spec(1)]);
+    assert_eq!(endpoint(&balancer, 1).id, before);
+    balancer.update(vec![EndpointSpec { pod: "shop/users-2".into(), ..spec(1) }]);
+    assert_ne!(endpoint(&balancer, 1).id, before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_waits_for_an_endpoint_to_appear() {
+    let balancer = Balancer::new(Settings::default());
+    let deadline = Instant::now() + Duration::from_secs(1);
+    let (lease, ()) = tokio::join!(balancer.pick_by(&[], deadline), async {
+        advance(Duration::from_millis(300)).await;
+        balancer.update(vec![spec(1)]);
+    });
+    assert_eq!(port(&lease.unwrap()), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_is_bounded_in_time_and_number() {
+    let settings = Settings { queue: QueueLimit(1), ..Settings::default() };
+    let balancer = Balancer::new(settings);
+    let deadline = Instant::now() + Duration::from_secs(1);
+    let (first, second) = tokio::join!(balancer.pick_by(&[], deadline), balancer.pick_by(&[], deadline));
+    assert_eq!(first.unwrap_err(), PickError::Unanswered);
+    assert_eq!(second.unwrap_err(), PickError::QueueFull);
+    assert_eq!(Instant::now(), deadline);
+    assert_eq!(balancer.pick_by(&[], deadline).await.unwrap_err(), PickError::Unanswered, "the place is given back");
+}
+
+proptest! {
+    #[test]
+    fn two_candidates_are_distinct(weights in prop::collection::vec(1_u32..20, 2..12)) {
+        let balancer = balancer((1..).zip(&weights).map(|(port, weight)| weighted(port, *weight)));
+        let set = balancer.set.load();
+        for _ in 0..50 {
+            if let Some((first, second)) = set.two_by_chance() {
+                prop_assert!(first != second && first < weights.len() && second < weights.len());
+            }
+            let Pair::Two(first, second) = sample(set.entries.iter()) else { panic!("two of {}", weights.len()) };
+            prop_assert!(first.endpoint.id != second.endpoint.id);
+        }
+    }
+
+    #[test]
+    fn nobody_is_picked_who_was_removed(before in 1_u16..20, after in 0_u16..20, ejected in 0_u16..20) {
+        let balancer = balancer((1..=before).map(spec));
+        (1..=ejected.min(before)).for_each(|port| refuse(&balancer, port));
+        balancer.update((before / 2..before / 2 + after).map(spec).collect());
+        for _ in 0..50 {
+            match balancer.pick(&[]) {
+                Ok(lease) => prop_assert!((before / 2..before / 2 + after).contains(&port(&lease))),
+                Err(error) => prop_assert_eq!((error, after), (PickError::Empty, 0)),
+            }
+        }
+    }
+
+    #[test]
+    fn counts_come_back_to_zero_however_leases_end(ends in prop::collection::vec(0_u8..5, 0..80)) {
+        let balancer = balancer((1..4).map(spec));
+        let mut held = Vec::new();
+        for end in ends {
+            let Ok(mut lease) = balancer.pick(&[]) else { continue };
+            match end {
+                0 => lease.success(),
+                1 => lease.failure(),
+                2 => lease.refused(),
+                3 => lease.responded(),
+                _ => {}
+            }
+            held.push(lease);
+        }
+        drop(held);
+        prop_assert!(balancer.endpoints().iter().all(|endpoint| endpoint.in_flight() == 0));
+        prop_assert!(balancer.pick(&[]).is_ok(), "no probe slot is lost");
+    }
+}
