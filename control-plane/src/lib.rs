@@ -1,1 +1,11 @@
-//! placeholder
+//! The control plane: registries feed the index, resolve reads it, serve tells the proxies.
+//!
+//! A change goes one way: `registry` -> `index` -> `resolve` -> `serve`. `identity` is the certificate authority and
+//! says who a caller is. `app` builds all of it once.
+
+pub mod index;
+pub mod registry;
+pub mod resolve;
+
+#[cfg(test)]
+mod fixture;

@@ -1,1 +1,3 @@
+//! The control plane's binary.
+
 fn main() {}

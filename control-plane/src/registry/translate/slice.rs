@@ -1,0 +1,65 @@
+//! EndpointSlice.
+
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
+use weft_api::ServiceName;
+
+use super::{Field, Finding, Problem, is_tcp, name, port};
+use crate::index::{Slice, SliceEndpoint, SlicePort};
+
+const SERVICE_NAME: &str = "kubernetes.io/service-name";
+
+/// An EndpointSlice as the index holds it. None: it belongs to no Service, or holds names instead of addresses.
+///
+/// # Errors
+/// Its name, an address or a port is not one.
+pub fn slice(slice: &EndpointSlice, warnings: &mut Vec<Finding>) -> Result<Option<Slice>, Finding> {
+    let object = name(&slice.metadata)?;
+    let label = Field::new("metadata.labels").key(SERVICE_NAME);
+    let Some(service) = slice.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_NAME)) else {
+        warnings.push(Finding { field: label, problem: Problem::Missing });
+        return Ok(None);
+    };
+    let service = ServiceName::new(&object.namespace, service)
+        .map_err(|_| Finding { field: label, problem: Problem::NotAName(service.clone()) })?;
+    if !matches!(&*slice.address_type, "IPv4" | "IPv6") {
+        let problem = Problem::ValueNotSupported(slice.address_type.clone());
+        warnings.push(Finding::at("addressType", problem));
+        return Ok(None);
+    }
+    let mut endpoints = Vec::new();
+    for (at, endpoint) in slice.endpoints.iter().enumerate() {
+        endpoints.extend(one_endpoint(at, endpoint)?);
+    }
+    Ok(Some(Slice { name: object, service, ports: ports(slice)?, endpoints }))
+}
+
+fn ports(slice: &EndpointSlice) -> Result<Vec<SlicePort>, Finding> {
+    let mut ports = Vec::new();
+    for (at, wire) in slice.ports.iter().flatten().enumerate() {
+        let Some(number) = wire.port.filter(|_| is_tcp(wire.protocol.as_deref())) else { continue };
+        let field = || Field::new("ports").index(at).key("port");
+        let port =
+            port(number).ok_or_else(|| Finding { field: field(), problem: Problem::NotAPort(number.to_string()) })?;
+        ports.push(SlicePort { name: wire.name.clone().unwrap_or_default(), port });
+    }
+    Ok(ports)
+}
+
+/// None: it is not ready, or has no address.
+fn one_endpoint(at: usize, wire: &Endpoint) -> Result<Option<SliceEndpoint>, Finding> {
+    let ready = wire.conditions.as_ref().and_then(|conditions| conditions.ready);
+    // "A nil value should be interpreted as true" (Kubernetes API, EndpointConditions.ready).
+    if ready == Some(false) {
+        return Ok(None);
+    }
+    let Some(text) = wire.addresses.first() else { return Ok(None) };
+    let field = || Field::new("endpoints").index(at).key("addresses").index(0);
+    let address = text.parse().map_err(|_| Finding { field: field(), problem: Problem::NotAnAddress(text.clone()) })?;
+    let hints = wire.hints.iter().flat_map(|hints| hints.for_zones.iter().flatten());
+    Ok(Some(SliceEndpoint {
+        address,
+        zone: wire.zone.clone().unwrap_or_default(),
+        node: wire.node_name.clone().unwrap_or_default(),
+        zone_hints: hints.map(|zone| zone.name.clone()).collect(),
+    }))
+}

@@ -1,0 +1,56 @@
+//! A destination's endpoints.
+//!
+//! An EndpointSlice says where; only a Pod object with that address in the Service's own namespace says who. So a
+//! hand-written slice cannot give a foreign address an identity, nor lend one pod another's.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use weft_api::{Destination, EndpointView};
+
+use super::{Mesh, identity, newest};
+use crate::index::{Index, Service, SliceEndpoint};
+
+/// The endpoints of a Service's port, by address. None: there is no such Service, or it has no such port.
+pub fn endpoints(index: &Index, destination: &Destination, mesh: &Mesh) -> Option<Vec<EndpointView>> {
+    let service = index.service(&destination.service)?;
+    let port = service.ports.iter().find(|port| port.port == destination.port)?;
+    let mut found: BTreeMap<SocketAddr, &SliceEndpoint> = BTreeMap::new();
+    for slice in index.slices_of(&service.name) {
+        let Some(target) = slice.ports.iter().find(|one| one.name == port.name) else { continue };
+        for endpoint in &slice.endpoints {
+            found.entry(SocketAddr::new(endpoint.address, target.port)).or_insert(endpoint);
+        }
+    }
+    let found = of_one_family(found, service);
+    Some(found.into_iter().map(|(address, endpoint)| view(index, service, address, endpoint, mesh)).collect())
+}
+
+/// A dual-stack Service names each pod twice. Clients use the Service's first family, unless only the other is there.
+fn of_one_family<'a>(
+    mut found: BTreeMap<SocketAddr, &'a SliceEndpoint>,
+    service: &Service,
+) -> BTreeMap<SocketAddr, &'a SliceEndpoint> {
+    let wants_v6 = match service.addresses.first() {
+        Some(address) => address.is_ipv6(),
+        None => !found.keys().any(SocketAddr::is_ipv4),
+    };
+    if found.keys().any(|address| address.is_ipv6() == wants_v6) {
+        found.retain(|address, _| address.is_ipv6() == wants_v6);
+    }
+    found
+}
+
+fn view(index: &Index, service: &Service, address: SocketAddr, endpoint: &SliceEndpoint, mesh: &Mesh) -> EndpointView {
+    let own = index.pods_at(address.ip()).filter(|pod| pod.name.namespace == service.name.namespace);
+    let pod = newest(own);
+    EndpointView {
+        address,
+        identity: pod.and_then(|pod| identity(pod, mesh)),
+        weight: 1,
+        zone: endpoint.zone.clone(),
+        node: endpoint.node.clone(),
+        zone_hints: endpoint.zone_hints.clone(),
+        pod: pod.map(|pod| pod.name.to_string()).unwrap_or_default(),
+    }
+}
