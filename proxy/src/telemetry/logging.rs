@@ -3,7 +3,7 @@
 use std::io;
 
 use tracing_subscriber::{
-    Layer as _, Registry, filter::Targets, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
+    Layer, Registry, filter::Targets, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
 };
 
 use crate::config::LogFormat;
@@ -37,13 +37,19 @@ impl LogControl {
     /// # Errors
     /// Something else in this process logs already.
     pub fn start(level: Targets, format: LogFormat) -> Result<Self, LogError> {
+        let (layer, control) = Self::layer(level, format);
+        tracing_subscriber::registry().with(layer).try_init().map_err(LogError::Taken)?;
+        Ok(control)
+    }
+
+    /// The layer that writes log lines to stderr, and the control of its level.
+    pub fn layer(level: Targets, format: LogFormat) -> (impl Layer<Registry> + Send + Sync, Self) {
         let (filter, control) = reload::Layer::new(level);
         let layer = match format {
             LogFormat::Json => fmt::layer().json().with_writer(io::stderr).boxed(),
             LogFormat::Text => fmt::layer().with_ansi(false).with_writer(io::stderr).boxed(),
         };
-        tracing_subscriber::registry().with(layer.with_filter(filter)).try_init().map_err(LogError::Taken)?;
-        Ok(Self { filter: control })
+        (layer.with_filter(filter), Self { filter: control })
     }
 
     /// The levels in use.
