@@ -79,6 +79,7 @@ pub(super) fn write_action(out: &mut Messages, family: Family, action: &Action) 
         Action::Jump(chain) => verdict(out, libc::NFT_JUMP, Some(chain)),
         Action::Goto(chain) => verdict(out, libc::NFT_GOTO, Some(chain)),
         Action::Reject => reject(out, family),
+        Action::Reset => expression(out, "reject", |e| e.number(1, libc::NFT_REJECT_TCP_RST as u32)),
         Action::Redirect(port) => {
             immediate(out, REGISTER, &port.to_be_bytes());
             expression(out, "redir", |e| e.number(1, REGISTER)); // NFTA_REDIR_REG_PROTO_MIN

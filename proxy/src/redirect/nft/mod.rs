@@ -41,6 +41,8 @@ pub enum Hook {
     NatPrerouting,
     /// New connections of this host, before routing: destination may be changed.
     NatOutput,
+    /// The same, after every chain of the usual priority: asked only for what none of those has led elsewhere.
+    NatOutputLate,
     /// New connections on their way out: source may be changed.
     NatPostrouting,
     /// Every packet for this host.
@@ -95,6 +97,9 @@ pub enum Action {
     Drop,
     /// Answer with "port unreachable", which a TCP client sees as a refused connection. Filter hooks only.
     Reject,
+    /// Answer with a TCP reset, which a client on this host sees at once (it misses "port unreachable" while it still
+    /// connects). Say first that it is [`Match::Tcp`]. Filter hooks only.
+    Reset,
     /// Back to the chain that jumped here; from a hooked chain as [`Action::Accept`].
     Return,
     /// On with another chain of this table, and back.

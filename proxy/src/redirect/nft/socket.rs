@@ -63,7 +63,7 @@ pub enum NftError {
 
 /// Which part of the kernel a step needs, for the sentence that names it.
 fn missing(step: &str) -> &'static str {
-    let needs: [(&str, &str); 9] = [
+    let needs: [(&str, &str); 10] = [
         ("create table", "nf_tables for this family (CONFIG_NF_TABLES_IPV4, CONFIG_NF_TABLES_IPV6)"),
         ("create chain", "module nft_chain_nat (CONFIG_NFT_NAT, CONFIG_NF_NAT)"),
         ("Redirect(", "module nft_redir (CONFIG_NFT_REDIR)"),
@@ -71,6 +71,7 @@ fn missing(step: &str) -> &'static str {
         ("Snat(", "module nft_nat (CONFIG_NFT_NAT)"),
         ("Masquerade", "module nft_masq (CONFIG_NFT_MASQ)"),
         ("Reject", "module nft_reject (CONFIG_NFT_REJECT)"),
+        ("Reset", "module nft_reject (CONFIG_NFT_REJECT)"),
         ("DestinationLocal", "module nft_fib_ipv4 or nft_fib_ipv6 (CONFIG_NFT_FIB_IPV4, CONFIG_NFT_FIB_IPV6)"),
         ("OneIn(", "module nft_numgen (CONFIG_NFT_NUMGEN)"),
     ];

@@ -135,6 +135,7 @@ impl Hook {
         match self {
             Self::NatPrerouting => ("nat", libc::NF_INET_PRE_ROUTING, libc::NF_IP_PRI_NAT_DST),
             Self::NatOutput => ("nat", libc::NF_INET_LOCAL_OUT, libc::NF_IP_PRI_NAT_DST),
+            Self::NatOutputLate => ("nat", libc::NF_INET_LOCAL_OUT, libc::NF_IP_PRI_NAT_DST + 10),
             Self::NatPostrouting => ("nat", libc::NF_INET_POST_ROUTING, libc::NF_IP_PRI_NAT_SRC),
             Self::FilterInput => ("filter", libc::NF_INET_LOCAL_IN, libc::NF_IP_PRI_FILTER),
             Self::FilterForward => ("filter", libc::NF_INET_FORWARD, libc::NF_IP_PRI_FILTER),
