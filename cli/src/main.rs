@@ -1,1 +1,50 @@
-fn main() {}
+//! `weft`: the command-line tool. Each subcommand is a module; this file only leads to them.
+
+mod sandbox;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Weft, a service mesh: try it on this machine, look into it.
+#[derive(Parser)]
+#[command(name = "weft", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run Kubernetes manifests on this machine, each pod in a network namespace
+    Sandbox(sandbox::Arguments),
+    /// What `sandbox up` starts: process 1 of a sandbox
+    #[command(name = weft_sandbox::SUPERVISOR, hide = true)]
+    SandboxSupervisor,
+}
+
+fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    let done = match command {
+        // Before any runtime or thread: a user namespace can be made by a process of one thread only.
+        Command::SandboxSupervisor => return weft_sandbox::supervisor::run(),
+        Command::Sandbox(arguments) => run(sandbox::run(arguments)),
+    };
+    done.unwrap_or_else(|error| {
+        tell(&format!("error: {error:#}"));
+        ExitCode::FAILURE
+    })
+}
+
+/// Runs a subcommand on a runtime of one thread.
+fn run(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
+}
+
+/// One line on standard error, for the user rather than for a log.
+fn tell(line: &str) {
+    use std::io::Write;
+    // Nobody is left to tell when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

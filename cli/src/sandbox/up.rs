@@ -1,0 +1,86 @@
+//! `weft sandbox up`: start, say what is reached where, stay until a signal.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use weft_sandbox::{Event, Options, Sandbox};
+
+use super::{ended, print};
+use crate::tell;
+
+/// The arguments of `up`.
+#[derive(Args)]
+pub struct Arguments {
+    /// Kubernetes manifests: files, or folders of them
+    #[arg(short = 'f', long = "file", value_name = "FILE", required = true, num_args = 1..)]
+    files: Vec<PathBuf>,
+    /// Return once every pod is ready, and leave the sandbox running
+    #[arg(long)]
+    detach: bool,
+}
+
+/// Runs until a signal, or until ready with `--detach`.
+pub async fn run(name: &str, arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let mut stop = Stop::new()?;
+    let options = Options::from_files(name, &arguments.files)?;
+    for warning in &options.manifests.warnings {
+        tell(&format!("warning: {warning}"));
+    }
+    let mut sandbox = Sandbox::start(options).await?;
+    for service in sandbox.services().await? {
+        for url in &service.urls {
+            print(&format!("{}/{}:{} {}", service.namespace, service.name, url.port, url.url))?;
+        }
+    }
+    loop {
+        tokio::select! {
+            () = stop.asked() => {
+                sandbox.down().await?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            event = sandbox.next_event() => match event {
+                Some(Event::Ready) => {
+                    print("ready")?;
+                    if arguments.detach {
+                        sandbox.detach()?;
+                        return Ok(ExitCode::SUCCESS);
+                    }
+                }
+                Some(Event::Warning(text)) => tell(&format!("warning: {text}")),
+                Some(Event::Failed(reason)) => bail!(reason),
+                Some(Event::Started) => {}
+                // `weft sandbox down` has removed the folder; without it, the supervisor was killed.
+                None if sandbox.folder().exists() => return Err(ended()),
+                None => return Ok(ExitCode::SUCCESS),
+            },
+        }
+    }
+}
+
+/// The signals that end the sandbox in good order.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Stop {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
