@@ -1,0 +1,4 @@
+//! The link, over real TLS through memory, with the clock paused.
+
+mod fixture;
+mod traffic;

@@ -1,0 +1,196 @@
+//! TLS of a link, over rustls' unbuffered API: bytes in, bytes out, no sockets.
+
+use std::sync::Arc;
+
+use rustls::{
+    ClientConfig, Error, ServerConfig,
+    client::UnbufferedClientConnection,
+    server::UnbufferedServerConnection,
+    unbuffered::{ConnectionState, EncodeError, EncryptError, InsufficientSizeError},
+};
+use rustls_pki_types::{CertificateDer, ServerName};
+
+use crate::address::EndpointAddr;
+
+/// Room for a flight of handshake messages, before it is known how much they need.
+const FLIGHT: usize = 2048;
+/// Most plaintext per record, and more than a record adds to it.
+const RECORD: usize = 16_000;
+const RECORD_EXTRA: usize = 32;
+
+/// One side of a TLS connection.
+pub(super) enum Tls {
+    Client(UnbufferedClientConnection),
+    Server(UnbufferedServerConnection),
+}
+
+/// What a read has found.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Read {
+    /// Bytes of the wire that are done with.
+    pub(super) used: usize,
+    /// The handshake is over: data may be sent.
+    pub(super) up: bool,
+    /// The peer has said that nothing follows.
+    pub(super) closed: bool,
+}
+
+impl Tls {
+    pub(super) fn client(config: Arc<ClientConfig>, endpoint: EndpointAddr) -> Result<Self, Error> {
+        // Never sent (no SNI) and never checked (the config's verifier knows whom to expect): the name tells sessions apart.
+        let name = ServerName::IpAddress(endpoint.0.ip().into());
+        Ok(Self::Client(UnbufferedClientConnection::new(config, name)?))
+    }
+
+    pub(super) fn server(config: Arc<ServerConfig>) -> Result<Self, Error> {
+        Ok(Self::Server(UnbufferedServerConnection::new(config)?))
+    }
+
+    /// Takes whole records from the front of `wire`: what they hold goes to `plain`, what must be answered to `out`
+    /// (an alert too, when this fails).
+    pub(super) fn read(&mut self, wire: &mut [u8], plain: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<Read, Error> {
+        match self {
+            Self::Client(connection) => read!(connection, wire, plain, out),
+            Self::Server(connection) => read!(connection, wire, plain, out),
+        }
+    }
+
+    /// Encrypts all of `plain` to the end of `out`; before the handshake is over that is an error.
+    pub(super) fn write(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+        match self {
+            Self::Client(connection) => write!(connection, plain, out),
+            Self::Server(connection) => write!(connection, plain, out),
+        }
+    }
+
+    /// What was agreed on.
+    pub(super) fn alpn(&self) -> Option<&[u8]> {
+        match self {
+            Self::Client(connection) => connection.alpn_protocol(),
+            Self::Server(connection) => connection.alpn_protocol(),
+        }
+    }
+
+    /// The peer's verified chain, leaf first.
+    pub(super) fn peer_chain(&self) -> &[CertificateDer<'static>] {
+        let chain = match self {
+            Self::Client(connection) => connection.peer_certificates(),
+            Self::Server(connection) => connection.peer_certificates(),
+        };
+        chain.unwrap_or_default()
+    }
+}
+
+// The two sides' connections have the same methods and no trait in common: hence macros.
+
+macro_rules! read {
+    ($connection:expr, $wire:expr, $plain:expr, $out:expr) => {{
+        let mut read = Read::default();
+        loop {
+            let status = $connection.process_tls_records(&mut $wire[read.used..]);
+            let mut discard = status.discard;
+            match status.state {
+                Ok(ConnectionState::ReadTraffic(mut traffic)) => {
+                    while let Some(record) = traffic.next_record() {
+                        let record = record?;
+                        discard += record.discard;
+                        $plain.extend_from_slice(record.payload);
+                    }
+                }
+                Ok(ConnectionState::EncodeTlsData(mut flight)) => put($out, FLIGHT, |out| flight.encode(out))?,
+                Ok(ConnectionState::TransmitTlsData(flight)) => flight.done(),
+                Ok(ConnectionState::WriteTraffic(_)) => {
+                    read.up = true;
+                    read.used += discard;
+                    break Ok(read);
+                }
+                Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => {
+                    read.closed = true;
+                    break Ok(read);
+                }
+                Ok(ConnectionState::BlockedHandshake) => {
+                    read.used += discard;
+                    break Ok(read);
+                }
+                Ok(_) => break Err(Error::General("early data".into())),
+                Err(error) => {
+                    // The alert that tells the peer is waiting to be encoded.
+                    while let Ok(ConnectionState::EncodeTlsData(mut alert)) =
+                        $connection.process_tls_records(&mut []).state
+                    {
+                        put($out, FLIGHT, |out| alert.encode(out))?;
+                    }
+                    break Err(error);
+                }
+            }
+            read.used += discard;
+        }
+    }};
+}
+use read;
+
+macro_rules! write {
+    ($connection:expr, $plain:expr, $out:expr) => {
+        loop {
+            match $connection.process_tls_records(&mut []).state? {
+                ConnectionState::WriteTraffic(mut traffic) => {
+                    let room = $plain.len() + ($plain.len() / RECORD + 1) * RECORD_EXTRA;
+                    break put($out, room, |out| traffic.encrypt($plain, out));
+                }
+                // A key update goes out first.
+                ConnectionState::EncodeTlsData(mut flight) => put($out, FLIGHT, |out| flight.encode(out))?,
+                ConnectionState::TransmitTlsData(flight) => flight.done(),
+                _ => break Err(Error::HandshakeNotComplete),
+            }
+        }
+    };
+}
+use write;
+
+/// Lets `fill` append to `out`, with more room when it asks for more.
+fn put<E: NeedsRoom>(
+    out: &mut Vec<u8>,
+    mut room: usize,
+    mut fill: impl FnMut(&mut [u8]) -> Result<usize, E>,
+) -> Result<(), Error> {
+    let at = out.len();
+    loop {
+        out.resize(at + room, 0);
+        match fill(&mut out[at..]) {
+            Ok(written) => {
+                out.truncate(at + written);
+                return Ok(());
+            }
+            Err(error) => match error.room() {
+                Some(more) if more > room => room = more,
+                _ => {
+                    out.truncate(at);
+                    return Err(Error::EncryptError);
+                }
+            },
+        }
+    }
+}
+
+/// An error that may ask for more room.
+trait NeedsRoom {
+    fn room(&self) -> Option<usize>;
+}
+
+impl NeedsRoom for EncodeError {
+    fn room(&self) -> Option<usize> {
+        match self {
+            Self::InsufficientSize(InsufficientSizeError { required_size }) => Some(*required_size),
+            Self::AlreadyEncoded => None,
+        }
+    }
+}
+
+impl NeedsRoom for EncryptError {
+    fn room(&self) -> Option<usize> {
+        match self {
+            Self::InsufficientSize(InsufficientSizeError { required_size }) => Some(*required_size),
+            Self::EncryptExhausted => None,
+        }
+    }
+}
