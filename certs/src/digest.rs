@@ -10,7 +10,7 @@ pub(crate) fn sha256(bytes: &[u8]) -> Output {
 }
 
 /// The SHA-256 of `bytes` as 64 lower-case hex digits.
-pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+pub fn sha256_hex(bytes: &[u8]) -> String {
     sha256(bytes).as_ref().iter().flat_map(|byte| [byte >> 4, byte & 15]).map(hex_digit).collect()
 }
 

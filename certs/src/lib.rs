@@ -21,6 +21,7 @@ mod validity;
 
 pub use authority::{AuthorityError, IssueError, Issuer, Root};
 pub use bundle::{BundleError, TrustBundle};
+pub use digest::sha256_hex;
 pub use key::{CertificateRequest, KeyError, KeyPair};
 pub use leaf::{Leaf, LeafError};
 pub use name::{SpiffeId, SpiffeIdError};

@@ -3,9 +3,13 @@
 //! A change goes one way: `registry` -> `index` -> `resolve` -> `serve`. `identity` is the certificate authority and
 //! says who a caller is. `app` builds all of it once.
 
+pub mod identity;
 pub mod index;
 pub mod registry;
 pub mod resolve;
+pub mod serve;
+pub mod shutdown;
+pub mod telemetry;
 
 #[cfg(test)]
 mod fixture;

@@ -3,6 +3,8 @@
 //! Pure state: no async, no clock, no IO. Registries feed it; `resolve` reads it. Each change says what it affects.
 
 mod affected;
+#[cfg(test)]
+pub(crate) mod arbitrary;
 mod lookup;
 mod object;
 mod rules;

@@ -1,0 +1,323 @@
+//! The hub: the index, what has been resolved of it, and who has subscribed to what.
+//!
+//! One lock guards all of it, held for as long as a change takes to be resolved and lined up, and never across an await.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::SystemTime,
+};
+
+use bytes::Bytes;
+use tokio::{sync::watch, time::Instant};
+use weft_api::{Key, Version, pb};
+use weft_certs::TrustBundle;
+
+use super::{
+    outbox::Outbox,
+    topic::{Message, Topic, World, touched},
+};
+use crate::{
+    index::{Affected, Index, ObjectName},
+    registry::Event,
+    resolve::Mesh,
+    telemetry::Metrics,
+};
+
+/// What the hub goes by.
+#[derive(Clone, Debug)]
+pub struct HubSettings {
+    /// What settings say of the mesh.
+    pub mesh: Mesh,
+    /// Whom the mesh trusts at the start.
+    pub bundle: TrustBundle,
+    /// Subscriptions that one stream may have.
+    pub max_subscriptions: usize,
+}
+
+/// Resolves changes and hands them to subscribers.
+pub struct Hub {
+    pub(super) state: Mutex<State>,
+    pub(super) metrics: Arc<Metrics>,
+    max_subscriptions: usize,
+    synced: watch::Sender<bool>,
+}
+
+pub(super) struct State {
+    pub(super) world: World,
+    pub(super) topics: BTreeMap<Topic, Entry>,
+    pub(super) streams: HashMap<u64, Arc<Stream>>,
+    next_stream: u64,
+}
+
+/// A live topic: one for everyone, or one that somebody has subscribed to.
+pub(super) struct Entry {
+    pub(super) message: Message,
+    pub(super) subscribers: HashSet<u64>,
+}
+
+/// A proxy's stream, as the hub and whoever asks for a picture see it.
+pub(super) struct Stream {
+    pub(super) pod: ObjectName,
+    pub(super) proxy_version: String,
+    pub(super) since: Instant,
+    pub(super) outbox: Outbox,
+    pub(super) subscriptions: AtomicUsize,
+    pub(super) report: Mutex<Option<(pb::Report, SystemTime)>>,
+}
+
+/// A subscription above a stream's limit.
+#[derive(Debug, thiserror::Error)]
+#[error("a stream may have {limit} subscriptions and no more")]
+pub struct TooManySubscriptions {
+    /// The limit.
+    pub limit: usize,
+}
+
+impl Hub {
+    /// A hub that knows of nothing yet.
+    pub fn new(settings: HubSettings, metrics: Arc<Metrics>) -> Arc<Self> {
+        let world = World { index: Index::default(), mesh: settings.mesh, bundle: settings.bundle };
+        let state = State { world, topics: BTreeMap::new(), streams: HashMap::new(), next_stream: 0 };
+        let hub = Self {
+            state: Mutex::new(state),
+            metrics,
+            max_subscriptions: settings.max_subscriptions,
+            synced: watch::channel(false).0,
+        };
+        hub.publish(&mut hub.lock(), [Topic::Cluster, Topic::TrustBundle]);
+        Arc::new(hub)
+    }
+
+    /// Takes a batch of a registry's changes, and tells subscribers of what comes of them.
+    pub fn change(&self, events: Vec<Event>) {
+        let mut state = self.lock();
+        let mut affected = Affected::default();
+        let mut reset = false;
+        for event in events {
+            match event {
+                Event::Apply(object) => state.world.index.apply(object, &mut affected),
+                Event::Delete(key) => state.world.index.delete(&key, &mut affected),
+                Event::Reset(objects) => {
+                    state.world.index.reset(objects, &mut affected);
+                    reset = true;
+                }
+            }
+        }
+        let topics = touched(&affected, &state.topics);
+        self.publish(&mut state, topics);
+        self.metrics.objects(&state.world.index);
+        drop(state);
+        if reset {
+            self.synced.send_replace(true);
+        }
+    }
+
+    /// Tells everyone whom to trust from now on.
+    pub fn trust(&self, bundle: TrustBundle) {
+        let mut state = self.lock();
+        state.world.bundle = bundle;
+        self.publish(&mut state, [Topic::TrustBundle]);
+    }
+
+    /// Whether a registry has told of all that is there.
+    pub fn is_synced(&self) -> bool {
+        *self.synced.borrow()
+    }
+
+    /// Waits until a registry has told of all that is there.
+    pub async fn synced(&self) {
+        let mut synced = self.synced.subscribe();
+        // The sender lives as long as `self`.
+        let _known = synced.wait_for(|synced| *synced).await;
+    }
+
+    /// The service account of a pod, if the pod is known.
+    pub(super) fn service_account(&self, pod: &ObjectName) -> Option<String> {
+        Some(self.lock().world.index.pod(pod)?.service_account.clone())
+    }
+
+    /// Begins a stream: lines up what everyone gets, less what the proxy says that it has.
+    pub(super) fn join(
+        self: &Arc<Self>,
+        pod: ObjectName,
+        proxy_version: String,
+        have: Vec<(Key, Version)>,
+    ) -> Result<Subscriber, TooManySubscriptions> {
+        let stream = Arc::new(Stream {
+            pod: pod.clone(),
+            proxy_version,
+            since: Instant::now(),
+            outbox: Outbox::default(),
+            subscriptions: AtomicUsize::new(0),
+            report: Mutex::default(),
+        });
+        let have: HashMap<Key, Version> = have.into_iter().collect();
+        let mut state = self.lock();
+        let id = state.next_stream;
+        state.next_stream += 1;
+        state.streams.insert(id, stream.clone());
+        self.metrics.streams.set(i64::try_from(state.streams.len()).unwrap_or(i64::MAX));
+        let everyone = state.topics.iter().take_while(|(topic, _)| topic.is_for_everyone());
+        for (topic, entry) in everyone {
+            offer(&stream.outbox, &topic.key(), &entry.message, &have);
+        }
+        for key in have.keys() {
+            if let Key::Service(name) = key
+                && !state.topics.contains_key(&Topic::Service(name.clone()))
+            {
+                stream.outbox.put(key.clone(), Message::removed(key));
+            }
+        }
+        drop(state);
+        let mut subscriber = Subscriber { hub: self.clone(), id, stream, topics: HashSet::new() };
+        subscriber.enter(Topic::Inbound(pod), &have);
+        subscriber.stream.outbox.put_synced();
+        subscriber.subscribe_having(have.keys().cloned().collect(), &have)?;
+        Ok(subscriber)
+    }
+
+    /// Resolves these topics again. What is the same as before is told to nobody.
+    fn publish(&self, state: &mut State, topics: impl IntoIterator<Item = Topic>) {
+        for topic in topics {
+            let message = self.resolved(&topic, &state.world);
+            let known = state.topics.get(&topic).and_then(|entry| entry.message.version);
+            if known == message.version {
+                continue;
+            }
+            if topic.is_for_everyone() {
+                self.tell(state.streams.values(), &topic, &message);
+            } else if let Some(entry) = state.topics.get(&topic) {
+                self.tell(entry.subscribers.iter().filter_map(|id| state.streams.get(id)), &topic, &message);
+            }
+            if topic.is_for_everyone() && message.version.is_none() {
+                state.topics.remove(&topic);
+            } else if let Some(entry) = state.topics.get_mut(&topic) {
+                entry.message = message;
+            } else if topic.is_for_everyone() {
+                state.topics.insert(topic, Entry { message, subscribers: HashSet::new() });
+            }
+        }
+    }
+
+    fn tell<'a>(&self, streams: impl Iterator<Item = &'a Arc<Stream>>, topic: &Topic, message: &Message) {
+        let lined_up = streams.map(|stream| stream.outbox.put(topic.key(), message.clone())).count();
+        self.metrics.updates(topic.label()).inc_by(lined_up as u64);
+    }
+
+    fn resolved(&self, topic: &Topic, world: &World) -> Message {
+        let began = Instant::now();
+        let message = topic.message(world);
+        self.metrics.resolved(topic.label(), began.elapsed());
+        message
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lines a message up unless the subscriber has that version.
+fn offer(outbox: &Outbox, key: &Key, message: &Message, have: &HashMap<Key, Version>) {
+    if message.version.is_none() || have.get(key).copied() != message.version {
+        outbox.put(key.clone(), message.clone());
+    }
+}
+
+/// One stream's place in the hub; it leaves when it is dropped.
+pub struct Subscriber {
+    hub: Arc<Hub>,
+    id: u64,
+    stream: Arc<Stream>,
+    topics: HashSet<Topic>,
+}
+
+impl Subscriber {
+    /// Subscribes to keys; each is answered, also when nothing is behind it.
+    ///
+    /// # Errors
+    /// The stream has more than it may have.
+    pub fn subscribe(&mut self, keys: Vec<Key>) -> Result<(), TooManySubscriptions> {
+        self.subscribe_having(keys, &HashMap::new())
+    }
+
+    /// Gives up subscriptions.
+    pub fn unsubscribe(&mut self, keys: Vec<Key>) {
+        for key in keys {
+            let Some(topic) = Topic::subscribed(key, &self.stream.pod.namespace) else { continue };
+            if self.topics.remove(&topic) {
+                leave(&mut self.hub.lock(), self.id, &topic);
+                self.stream.outbox.forget(&topic.key());
+            }
+        }
+        self.count();
+    }
+
+    /// The proxy acts on these versions now.
+    pub fn applied(&self, versions: impl Iterator<Item = (Key, Version)>) {
+        versions.for_each(|(key, version)| self.stream.outbox.confirm(&key, version));
+    }
+
+    /// What the proxy trusts and is known by.
+    pub fn report(&self, report: pb::Report) {
+        *self.stream.report.lock().unwrap_or_else(PoisonError::into_inner) = Some((report, SystemTime::now()));
+    }
+
+    /// The next message to send. Cancel-safe.
+    pub async fn next(&self) -> Bytes {
+        self.stream.outbox.next().await
+    }
+
+    fn subscribe_having(&mut self, keys: Vec<Key>, have: &HashMap<Key, Version>) -> Result<(), TooManySubscriptions> {
+        for key in keys {
+            let Some(topic) = Topic::subscribed(key, &self.stream.pod.namespace) else { continue };
+            let limit = self.hub.max_subscriptions;
+            // Its own inbound policy is one that it has not asked for.
+            if self.topics.len() > limit && !self.topics.contains(&topic) {
+                return Err(TooManySubscriptions { limit });
+            }
+            self.enter(topic, have);
+        }
+        self.count();
+        Ok(())
+    }
+
+    /// Asking again for what one has gets the answer again.
+    fn enter(&mut self, topic: Topic, have: &HashMap<Key, Version>) {
+        let mut state = self.hub.lock();
+        let State { world, topics, .. } = &mut *state;
+        let new = || Entry { message: self.hub.resolved(&topic, world), subscribers: HashSet::new() };
+        let entry = topics.entry(topic.clone()).or_insert_with(new);
+        entry.subscribers.insert(self.id);
+        offer(&self.stream.outbox, &topic.key(), &entry.message, have);
+        drop(state);
+        self.topics.insert(topic);
+    }
+
+    fn count(&self) {
+        self.stream.subscriptions.store(self.topics.len(), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        let mut state = self.hub.lock();
+        for topic in &self.topics {
+            leave(&mut state, self.id, topic);
+        }
+        state.streams.remove(&self.id);
+        self.hub.metrics.streams.set(i64::try_from(state.streams.len()).unwrap_or(i64::MAX));
+    }
+}
+
+/// A topic that nobody wants any more is not resolved any more.
+fn leave(state: &mut State, id: u64, topic: &Topic) {
+    let Some(entry) = state.topics.get_mut(topic) else { return };
+    entry.subscribers.remove(&id);
+    if entry.subscribers.is_empty() {
+        state.topics.remove(topic);
+    }
+}

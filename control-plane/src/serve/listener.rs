@@ -1,0 +1,125 @@
+//! The control plane's port: accept, TLS, HTTP/2, and who calls.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use hyper::server::conn::http2;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+use tokio_rustls::TlsAcceptor;
+use tracing::{debug, warn};
+use weft_certs::Peer;
+
+use super::watch::Services;
+use crate::identity::Caller;
+
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A proxy that is gone without a word is found out within these two.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_ANSWER: Duration = Duration::from_secs(10);
+/// One Watch and a renewal are what a proxy needs.
+const STREAMS_PER_CONNECTION: u32 = 16;
+/// After an accept that failed for want of something (EMFILE), so that it is not tried in a circle.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What the port goes by.
+#[derive(Clone, Copy, Debug)]
+pub struct ListenerSettings {
+    /// Connections at a time; further ones wait in the system's queue.
+    pub max_connections: usize,
+}
+
+/// The port.
+pub struct Listener {
+    listener: TcpListener,
+    services: Arc<Services>,
+    permits: Arc<Semaphore>,
+}
+
+impl Listener {
+    /// A listener on a bound socket.
+    pub fn new(listener: TcpListener, services: Arc<Services>, settings: ListenerSettings) -> Self {
+        let permits = settings.max_connections.min(Semaphore::MAX_PERMITS);
+        Self { listener, services, permits: Arc::new(Semaphore::new(permits)) }
+    }
+
+    /// Accepts until the drain begins. Connections go on in tasks of their own.
+    pub async fn run(self) {
+        // A replica is ready only once synced: until then connections wait in the system's queue.
+        let shutdown = self.services.shutdown.clone();
+        tokio::select! {
+            () = shutdown.draining() => return,
+            () = self.services.hub.synced() => {}
+        }
+        loop {
+            let accepted = async {
+                let permit = self.permits.clone().acquire_owned().await;
+                (permit, self.listener.accept().await)
+            };
+            tokio::select! {
+                biased;
+                () = shutdown.draining() => return,
+                (permit, accepted) = accepted => match accepted {
+                    Ok((io, address)) => {
+                        let services = self.services.clone();
+                        shutdown.spawn_connection(async move {
+                            serve(services, io, address).await;
+                            drop(permit);
+                        });
+                    }
+                    Err(error) => {
+                        warn!(%error, "accept failed");
+                        sleep(PAUSE).await;
+                    }
+                },
+            }
+        }
+    }
+}
+
+async fn serve(services: Arc<Services>, io: TcpStream, address: SocketAddr) {
+    // Updates are small and wanted at once. Where it cannot be set they come all the same.
+    let _unset = io.set_nodelay(true);
+    let handshake = TlsAcceptor::from(services.authority.server()).accept(io);
+    let io = match timeout(HANDSHAKE, handshake).await {
+        Ok(Ok(io)) => io,
+        Ok(Err(error)) => return debug!(%error, client.addr = %address, "handshake failed"),
+        Err(_) => return debug!(client.addr = %address, "no handshake in time"),
+    };
+    // The verifier has accepted the chain, and with it its name.
+    let peer = io.get_ref().1.peer_certificates().and_then(|chain| Peer::of(chain).ok());
+    serve_connection(services, io, Caller { address, peer }).await;
+}
+
+/// Serves one connection until it ends, or the drain has begun and what was in flight is done.
+pub(super) async fn serve_connection(
+    services: Arc<Services>,
+    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    caller: Caller,
+) {
+    let router = TowerToHyperService::new(services.for_caller(caller.clone()));
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    http.timer(TokioTimer::new())
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_ANSWER)
+        .max_concurrent_streams(STREAMS_PER_CONNECTION);
+    let connection = http.serve_connection(TokioIo::new(io), router);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = services.shutdown.draining() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(%error, client.addr = %caller.address, "connection ended");
+    }
+}

@@ -1,0 +1,23 @@
+//! Serve: one delta stream per proxy, and certificates.
+//!
+//! [`Hub`] holds the index and what has been made of it: a change is resolved once and encoded once per topic, and the
+//! same bytes go to every subscriber. A subscriber has an [`Outbox`](outbox) that keeps the latest of each key, so a slow
+//! one costs no more than a quick one. `session` is one Watch stream, `listener` the port with its TLS.
+
+mod admission;
+mod certification;
+mod codec;
+mod hub;
+mod listener;
+mod outbox;
+mod picture;
+mod session;
+#[cfg(test)]
+mod tests;
+mod topic;
+mod watch;
+
+pub use hub::{Hub, HubSettings, Subscriber};
+pub use listener::{Listener, ListenerSettings};
+pub use picture::{Picture, StreamPicture};
+pub use watch::{Services, WatchSettings};

@@ -1,0 +1,147 @@
+//! Every metric family of the control plane.
+
+use std::{sync::PoisonError, time::Duration};
+
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::{
+    index::{Index, ObjectKind},
+    registry::{Complaint, Condition},
+};
+
+/// The families. Label values are enums or names of the operator's own files.
+pub struct Metrics {
+    registry: Registry,
+    objects: IntGaugeVec,
+    complaints: IntGaugeVec,
+    broken_files: IntGauge,
+    shown: std::sync::Mutex<Vec<[String; 3]>>,
+    /// Streams of proxies that are open.
+    pub streams: IntGauge,
+    updates: IntCounterVec,
+    resolve_seconds: HistogramVec,
+    certificates: IntCounterVec,
+    /// When the control plane's own leaf is over.
+    pub certificate_expiry: IntGauge,
+    /// Times that the issuer has been replaced.
+    pub issuer_rotations: IntCounter,
+}
+
+/// Resolving takes microseconds; a large Service takes milliseconds.
+const RESOLVE_BUCKETS: [f64; 8] = [0.000_01, 0.000_03, 0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.1];
+
+impl Metrics {
+    /// New families, all at nothing.
+    ///
+    /// # Errors
+    /// Two families have one name, or a name is not one: a mistake in this file, which every start shows.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let gauge = |name, help| IntGauge::new(name, help);
+        let gauges = |name, help, labels: &[&str]| IntGaugeVec::new(Opts::new(name, help), labels);
+        let counters = |name, help, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
+        let resolve =
+            HistogramOpts::new("weft_control_resolve_duration_seconds", "Time to resolve and encode one topic.")
+                .buckets(RESOLVE_BUCKETS.to_vec());
+        let metrics = Self {
+            objects: gauges("weft_registry_objects", "Objects that the registries know.", &["kind"])?,
+            complaints: gauges(
+                "weft_registry_problems",
+                "1 for each place in a file that is broken or not understood.",
+                &["file", "line", "severity"],
+            )?,
+            broken_files: gauge("weft_registry_broken_files", "Files whose last good state is kept.")?,
+            shown: std::sync::Mutex::default(),
+            streams: gauge("weft_control_streams", "Streams of proxies that are open.")?,
+            updates: counters("weft_control_updates_total", "Updates lined up for subscribers.", &["kind"])?,
+            resolve_seconds: HistogramVec::new(resolve, &["kind"])?,
+            certificates: counters(
+                "weft_control_certificates_total",
+                "Requests for a certificate.",
+                &["proof", "outcome"],
+            )?,
+            certificate_expiry: gauge(
+                "weft_certificate_expiry_timestamp_seconds",
+                "When the control plane's own leaf is over.",
+            )?,
+            issuer_rotations: IntCounter::new(
+                "weft_control_issuer_rotations_total",
+                "Times that the issuer was replaced.",
+            )?,
+            registry,
+        };
+        metrics.register()?;
+        Ok(metrics)
+    }
+
+    fn register(&self) -> Result<(), prometheus::Error> {
+        let info =
+            Opts::new("weft_build_info", "1; which release this is.").const_label("version", env!("CARGO_PKG_VERSION"));
+        let info = IntGauge::with_opts(info)?;
+        info.set(1);
+        let registry = &self.registry;
+        registry.register(Box::new(info))?;
+        registry.register(Box::new(self.objects.clone()))?;
+        registry.register(Box::new(self.complaints.clone()))?;
+        registry.register(Box::new(self.broken_files.clone()))?;
+        registry.register(Box::new(self.streams.clone()))?;
+        registry.register(Box::new(self.updates.clone()))?;
+        registry.register(Box::new(self.resolve_seconds.clone()))?;
+        registry.register(Box::new(self.certificates.clone()))?;
+        registry.register(Box::new(self.certificate_expiry.clone()))?;
+        registry.register(Box::new(self.issuer_rotations.clone()))
+    }
+
+    /// Counts the index's objects.
+    pub fn objects(&self, index: &Index) {
+        for kind in ObjectKind::ALL {
+            let count = i64::try_from(index.count(kind)).unwrap_or(i64::MAX);
+            self.objects.with_label_values(&[kind.as_str()]).set(count);
+        }
+    }
+
+    /// Shows what is wrong with a registry's files, and no longer what was.
+    pub fn condition(&self, condition: &Condition) {
+        let labels = |one: &Complaint, severity: &str| [one.file.clone(), one.line.to_string(), severity.to_owned()];
+        let broken = condition.broken.iter().map(|one| labels(one, "broken"));
+        let now: Vec<_> = broken.chain(condition.warnings.iter().map(|one| labels(one, "warning"))).collect();
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in shown.iter().filter(|one| !now.contains(one)) {
+            // It is there: it was shown.
+            let _known = self.complaints.remove_label_values(&[&gone[0], &gone[1], &gone[2]]);
+        }
+        now.iter().for_each(|one| self.complaints.with_label_values(&[&one[0], &one[1], &one[2]]).set(1));
+        self.broken_files.set(i64::try_from(condition.broken.len()).unwrap_or(i64::MAX));
+        *shown = now;
+    }
+
+    /// Updates of one kind of topic.
+    pub fn updates(&self, kind: &str) -> IntCounter {
+        self.updates.with_label_values(&[kind])
+    }
+
+    /// A topic was resolved and encoded.
+    pub fn resolved(&self, kind: &str, took: Duration) {
+        self.resolve_seconds.with_label_values(&[kind]).observe(took.as_secs_f64());
+    }
+
+    /// How often topics of a kind were resolved.
+    pub fn resolutions(&self, kind: &str) -> u64 {
+        self.resolve_seconds.with_label_values(&[kind]).get_sample_count()
+    }
+
+    /// A request for a certificate was answered.
+    pub fn certified(&self, proof: &str, outcome: &str) {
+        self.certificates.with_label_values(&[proof, outcome]).inc();
+    }
+
+    /// All families in the text format.
+    ///
+    /// # Errors
+    /// The library does not encode them.
+    pub fn text(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
