@@ -3,6 +3,9 @@
 //! A change goes one way: `registry` -> `index` -> `resolve` -> `serve`. `identity` is the certificate authority and
 //! says who a caller is. `app` builds all of it once.
 
+pub mod admin;
+pub mod app;
+pub mod config;
 pub mod identity;
 pub mod index;
 pub mod registry;

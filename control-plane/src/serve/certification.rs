@@ -1,6 +1,6 @@
 //! Certify: a certificate for whoever proves who it is.
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 use tracing::{info, warn};
@@ -60,10 +60,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// Seconds since the epoch, for metrics.
-pub(crate) fn unix_seconds(moment: SystemTime) -> i64 {
-    let since = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

@@ -1,6 +1,9 @@
 //! What the hub believes, for whoever wants to look: `/snapshot`, and metrics about those who are behind.
 
-use std::sync::{PoisonError, atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{PoisonError, atomic::Ordering},
+};
 
 use serde::Serialize;
 use weft_api::{Destination, pb};
@@ -23,7 +26,7 @@ pub struct Picture {
     /// The trust bundle's version.
     pub bundle_version: u64,
     /// How many objects there are, by kind.
-    pub objects: Vec<(&'static str, usize)>,
+    pub objects: BTreeMap<&'static str, usize>,
     /// The Services.
     pub services: Vec<ServicePicture>,
     /// The pods.
@@ -130,7 +133,7 @@ impl Hub {
             trust_domain: cluster.trust_domain,
             ranges: cluster.ranges.iter().map(ToString::to_string).collect(),
             bundle_version: state.world.bundle.version(),
-            objects: ObjectKind::ALL.map(|kind| (kind.as_str(), index.count(kind))).to_vec(),
+            objects: ObjectKind::ALL.map(|kind| (kind.as_str(), index.count(kind))).into(),
             services: index.services().map(|one| service(&state, one)).collect(),
             pods: index.pods().map(pod).collect(),
             routes: index.routes().map(|route| route.name.to_string()).collect(),

@@ -1,0 +1,202 @@
+//! Builds every part once, in order, and runs it until the end.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    time::{Instant, sleep},
+};
+use tracing::{info, warn};
+use weft_certs::SpiffeId;
+
+use crate::{
+    admin::Admin,
+    config::Config,
+    identity::{Authority, AuthorityError, AuthoritySettings},
+    registry::{
+        Condition, Registry,
+        file::{FileRegistry, FolderError},
+    },
+    resolve::Mesh,
+    serve::{Hub, HubSettings, Listener, ListenerSettings, Services, WatchSettings},
+    shutdown::{Shutdown, TaskFailed},
+    telemetry::Metrics,
+};
+
+/// The authority is looked at this often at least: a wall clock may have been set.
+const LOOK_AT_AUTHORITY: Duration = Duration::from_secs(600);
+/// And this often at most, should a renewal fail or leaves live for a moment only.
+const AUTHORITY_PAUSE: Duration = Duration::from_secs(1);
+
+/// A control plane that cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The trust domain or the namespace makes no identity.
+    #[error("WEFT_TRUST_DOMAIN and WEFT_CONTROL_PLANE_NAMESPACE make no identity")]
+    Identity(#[from] weft_certs::SpiffeIdError),
+    /// The certificate authority cannot be had.
+    #[error("the certificate authority in WEFT_STATE_DIR cannot be used")]
+    Authority(#[from] AuthorityError),
+    /// The metrics are wrong among themselves.
+    #[error("the metrics cannot be set up")]
+    Metrics(#[source] PrometheusError),
+    /// A port is not to be had.
+    #[error("{address} cannot be listened on")]
+    Bind {
+        /// Where.
+        address: SocketAddr,
+        /// The system's word.
+        source: io::Error,
+    },
+}
+
+/// The metrics library's word.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct PrometheusError(#[from] prometheus::Error);
+
+/// A control plane that runs.
+pub struct App {
+    shutdown: Shutdown,
+    drain_deadline: Duration,
+    address: SocketAddr,
+    admin_address: SocketAddr,
+}
+
+impl App {
+    /// Starts every part. Proxies are served once the registry has been read.
+    ///
+    /// # Errors
+    /// A part cannot start; whatever has started ends with the runtime.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let shutdown = Shutdown::default();
+        let metrics = Arc::new(Metrics::new().map_err(|error| StartError::Metrics(error.into()))?);
+        let authority = Arc::new(Authority::open(AuthoritySettings {
+            folder: config.state_folder.clone(),
+            identity: SpiffeId::control_plane(&config.trust_domain, &config.namespace)?,
+            leaf_lifetime: config.leaf_lifetime,
+        })?);
+        let mesh = Mesh { trust_domain: config.trust_domain.clone(), ranges: config.cluster_ranges.clone() };
+        let (bundle, max_subscriptions) = (authority.bundle(), config.max_subscriptions);
+        let hub = Hub::new(HubSettings { mesh, bundle, max_subscriptions }, metrics.clone());
+        let listener = bind(config.listen).await?;
+        let admin_listener = bind(config.admin_listen).await?;
+        let app = Self {
+            shutdown: shutdown.clone(),
+            drain_deadline: config.drain_deadline,
+            address: local(&listener, config.listen)?,
+            admin_address: local(&admin_listener, config.admin_listen)?,
+        };
+
+        let (registry, condition) = FileRegistry::new(&config.registry_folder);
+        shutdown.spawn("registry", feed(registry, hub.clone(), shutdown.clone()));
+        shutdown.spawn("condition", show_condition(condition.clone(), metrics.clone(), shutdown.clone()));
+        shutdown.spawn("authority", maintain(authority.clone(), metrics.clone(), shutdown.clone()));
+        let watch =
+            WatchSettings { admitted_per_second: config.streams_per_second, admission_wait: config.stream_wait };
+        let services = Services::new(hub.clone(), authority.clone(), watch, shutdown.clone());
+        let connections = ListenerSettings { max_connections: config.max_connections };
+        let listener = Listener::new(listener, services, connections);
+        shutdown.spawn("listener", async move {
+            listener.run().await;
+            Ok::<_, io::Error>(())
+        });
+        let admin = Admin { hub, authority, metrics, condition };
+        shutdown.spawn("admin", admin.serve(admin_listener, shutdown.clone()));
+        info!(listen = %app.address, admin = %app.admin_address, registry = %config.registry_folder.display(), "started");
+        Ok(app)
+    }
+
+    /// Where proxies are served.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where the admin port is.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// The process's end, to begin it.
+    pub fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+
+    /// Runs until the end has been asked for and has come.
+    ///
+    /// # Errors
+    /// A part has ended before its time.
+    pub async fn run(self) -> Result<(), TaskFailed> {
+        self.shutdown.finished(self.drain_deadline).await
+    }
+}
+
+/// IPv4 alone where there is no IPv6.
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    let bound = match TcpListener::bind(address).await {
+        Err(error) if error.raw_os_error() == Some(EAFNOSUPPORT) && address.ip().is_unspecified() => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        bound => bound,
+    };
+    bound.map_err(|source| StartError::Bind { address, source })
+}
+
+const EAFNOSUPPORT: i32 = 97;
+
+fn local(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, StartError> {
+    listener.local_addr().map_err(|source| StartError::Bind { address, source })
+}
+
+async fn feed(registry: FileRegistry, hub: Arc<Hub>, shutdown: Shutdown) -> Result<(), FolderError> {
+    registry.run(move |events| hub.change(events), shutdown.drain_token()).await
+}
+
+async fn show_condition(
+    mut condition: watch::Receiver<Arc<Condition>>,
+    metrics: Arc<Metrics>,
+    shutdown: Shutdown,
+) -> Result<(), watch::error::RecvError> {
+    loop {
+        let now = condition.borrow_and_update().clone();
+        metrics.condition(&now);
+        tokio::select! {
+            biased;
+            () = shutdown.draining() => return Ok(()),
+            changed = condition.changed() => changed?,
+        }
+    }
+}
+
+/// Keeps the control plane's own leaf and the issuer fresh. What fails is tried again: there is time.
+async fn maintain(authority: Arc<Authority>, metrics: Arc<Metrics>, shutdown: Shutdown) -> Result<(), AuthorityError> {
+    // Half of the jitter's range: one replica has nobody to keep clear of.
+    const JITTER: f64 = 0.5;
+    loop {
+        metrics.certificate_expiry.set(unix_seconds(authority.own_expiry()));
+        let due = authority.next_maintenance(JITTER);
+        let left = due.duration_since(SystemTime::now()).unwrap_or_default();
+        let began = Instant::now();
+        tokio::select! {
+            biased;
+            () = shutdown.draining() => return Ok(()),
+            () = sleep(left.clamp(AUTHORITY_PAUSE, LOOK_AT_AUTHORITY)) => {}
+        }
+        if began.elapsed() >= left
+            && let Err(error) = authority.maintain().await
+        {
+            warn!(%error, "the control plane's own certificate could not be renewed");
+        }
+    }
+}
+
+fn unix_seconds(moment: SystemTime) -> i64 {
+    let since = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,114 @@
+//! Settings: one table of rows, read from the environment once, at start.
+//!
+//! The struct that the program uses, the parser and docs/configuration-control-plane.md all come from the rows, so they
+//! cannot differ. Every bad value is reported at once.
+
+mod setting;
+#[cfg(test)]
+mod tests;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use ipnet::IpNet;
+use tracing::level_filters::LevelFilter;
+
+use crate::telemetry::LogFormat;
+pub use setting::ConfigError;
+use setting::{Reader, Row, Setting, line};
+
+/// Declares the struct, the rows and the reading of them from one list.
+macro_rules! settings {
+    ($($field:ident: $type:ty = $name:literal ($unit:literal) $default:expr, $parse:expr; $help:literal; $why:literal;)*) => {
+        /// Everything that can be set.
+        #[derive(Clone, Debug)]
+        pub struct Config {
+            $(#[doc = $help] pub $field: $type,)*
+        }
+
+        impl Config {
+            /// Reads from any source of variables. An empty value counts as unset.
+            ///
+            /// # Errors
+            /// All that is missing or cannot be understood, not just the first.
+            pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<ConfigError>> {
+                let mut reader = Reader { variable: &variable, errors: Vec::new() };
+                $(let $field = reader.value(&Setting::<$type> {
+                    row: Row { name: $name, unit: $unit, default: $default, help: $help, why: $why },
+                    parse: $parse,
+                });)*
+                match ($($field,)*) {
+                    ($(Some($field),)*) => Ok(Self { $($field,)* }),
+                    _ => Err(reader.errors),
+                }
+            }
+        }
+
+        fn rows() -> Vec<Row> {
+            vec![$(Row { name: $name, unit: $unit, default: $default, help: $help, why: $why },)*]
+        }
+    };
+}
+
+settings! {
+    registry_folder: PathBuf = "WEFT_REGISTRY_DIR" ("a path") None, setting::path;
+        "The folder of Kubernetes YAML that is watched"; "Without it there is nothing to know";
+    state_folder: PathBuf = "WEFT_STATE_DIR" ("a path") None, setting::path;
+        "The folder of the certificate authority, the join tokens and trust-bundle.pem";
+        "Its keys must survive a restart";
+    listen: SocketAddr = "WEFT_LISTEN" ("an address and a port") Some("[::]:8443"), setting::address;
+        "Where proxies reach Watch and Certify"; "Where the manifests send them";
+    admin_listen: SocketAddr = "WEFT_ADMIN_LISTEN" ("an address and a port") Some("[::]:4181"), setting::address;
+        "Where /live /ready /metrics are served, and on loopback only /snapshot and POST /rotate-issuer";
+        "Clear of the proxy's own 4190 and 4191";
+    trust_domain: String = "WEFT_TRUST_DOMAIN" ("a name") Some("cluster.local"), setting::name;
+        "The trust domain of every identity in this mesh"; "The usual domain of a cluster";
+    namespace: String = "WEFT_CONTROL_PLANE_NAMESPACE" ("a name") Some("weft"), setting::name;
+        "The control plane's own namespace: part of the identity that proxies expect of it";
+        "Where `weft install` puts it";
+    cluster_ranges: Vec<IpNet> = "WEFT_CLUSTER_RANGES" ("CIDRs with commas") Some(""), setting::ranges;
+        "Ranges of pods and Services: an unknown address within is refused, one outside is foreign";
+        "Unset: the /24 and /112 blocks around every known Service and pod";
+    leaf_lifetime: Duration = "WEFT_LEAF_LIFETIME" ("a duration such as 24h") Some("24h"), setting::duration;
+        "How long leaves live; they are renewed at about 70 % of it";
+        "A day: a stolen key is worth little, and an outage of a night ends nothing";
+    streams_per_second: u32 = "WEFT_STREAMS_PER_SECOND" ("a number above 0") Some("500"), setting::count;
+        "New Watch streams that are let in per second";
+        "2,000 proxies that come back at once are served within four seconds, without a peak";
+    stream_wait: Duration = "WEFT_STREAM_WAIT" ("a duration such as 10s") Some("10s"), setting::duration;
+        "How long a new stream may wait for its turn before it is sent away"; "Proxies come back by themselves";
+    max_subscriptions: usize = "WEFT_MAX_SUBSCRIPTIONS" ("a number above 0") Some("10000"), setting::count;
+        "Subscriptions that one stream may have"; "Above what a proxy keeps, below what would hurt";
+    max_connections: usize = "WEFT_MAX_CONNECTIONS" ("a number above 0") Some("20000"), setting::count;
+        "Connections at a time; further ones wait"; "Twice the 10,000 proxies that it is built for";
+    drain_deadline: Duration = "WEFT_DRAIN_DEADLINE" ("a duration such as 5s") Some("5s"), setting::duration;
+        "How long the end may take once it is asked for"; "Streams end at once; what is left are answers under way";
+    log_level: LevelFilter = "WEFT_LOG" ("off, error, warn, info, debug or trace") Some("info"), setting::level;
+        "Which log lines are written, to standard error"; "One line for each proxy and certificate";
+    log_format: LogFormat = "WEFT_LOG_FORMAT" ("json or text") Some("text"), setting::log_format;
+        "How log lines look"; "People read them first";
+}
+
+impl Config {
+    /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// All that is missing or cannot be understood, not just the first.
+    pub fn from_env() -> Result<Self, Vec<ConfigError>> {
+        Self::read(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+    }
+}
+
+const OPENING: &str = "# Settings of weft-control-plane
+
+Printed by `weft-control-plane docs` from the table in control-plane/src/config/; a test keeps it true. Settings are
+environment variables, read once, at start. An empty value counts as unset. Every bad value is reported at once, and the
+control plane does not start with one. Durations have a unit: `50ms`, `3s`, `5m`, `1h`.
+
+| setting | value | default | what it is | why |
+|---|---|---|---|---|
+";
+
+/// The page on the settings.
+pub fn markdown() -> String {
+    OPENING.to_owned() + &rows().iter().map(line).collect::<String>()
+}

@@ -1,0 +1,134 @@
+//! What a row of the table is, how one is read, and what can be wrong with it.
+
+use std::{
+    fmt::{Display, Write as _},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use tracing::level_filters::LevelFilter;
+
+use crate::telemetry::LogFormat;
+
+/// One setting: everything there is to say about it.
+pub(super) struct Setting<T> {
+    pub(super) row: Row,
+    pub(super) parse: fn(&str) -> Option<T>,
+}
+
+/// A setting without its type, for the page.
+#[derive(Clone, Copy)]
+pub(super) struct Row {
+    pub(super) name: &'static str,
+    /// What a value looks like; completes "must be ...".
+    pub(super) unit: &'static str,
+    /// None: it must be set.
+    pub(super) default: Option<&'static str>,
+    pub(super) help: &'static str,
+    pub(super) why: &'static str,
+}
+
+/// A setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// It must be set and is not.
+    #[error("{name} is not set: set it to {help}")]
+    Missing {
+        /// The variable.
+        name: &'static str,
+        /// What it is for.
+        help: &'static str,
+    },
+    /// Its value cannot be understood.
+    #[error("{name}={value} cannot be used: it must be {expected}")]
+    Unusable {
+        /// The variable.
+        name: &'static str,
+        /// What it holds.
+        value: String,
+        /// What it should hold.
+        expected: &'static str,
+    },
+}
+
+/// Reads rows and gathers what is wrong.
+pub(super) struct Reader<'a> {
+    pub(super) variable: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) errors: Vec<ConfigError>,
+}
+
+impl Reader<'_> {
+    /// One value. None: an error was noted.
+    pub(super) fn value<T>(&mut self, setting: &Setting<T>) -> Option<T> {
+        let Row { name, unit, default, help, .. } = setting.row;
+        let given = (self.variable)(name).filter(|value| !value.trim().is_empty());
+        let Some(value) = given.or_else(|| default.map(str::to_owned)) else {
+            self.errors.push(ConfigError::Missing { name, help });
+            return None;
+        };
+        let parsed = (setting.parse)(value.trim());
+        if parsed.is_none() {
+            self.errors.push(ConfigError::Unusable { name, value, expected: unit });
+        }
+        parsed
+    }
+}
+
+/// One line of the page's table.
+pub(super) fn line(row: &Row) -> String {
+    let default: &dyn Display = match row.default {
+        None => &"required",
+        Some("") => &"unset",
+        Some(text) => &format!("`{text}`"),
+    };
+    let mut line = String::new();
+    // Writing to a String cannot go wrong.
+    let _ = writeln!(line, "| `{}` | {} | {default} | {} | {} |", row.name, row.unit, row.help, row.why);
+    line
+}
+
+pub(super) fn path(text: &str) -> Option<PathBuf> {
+    Some(text.into())
+}
+
+pub(super) fn address(text: &str) -> Option<SocketAddr> {
+    text.parse().ok()
+}
+
+pub(super) fn count<T: std::str::FromStr + PartialOrd + From<u8>>(text: &str) -> Option<T> {
+    text.parse().ok().filter(|count| *count >= T::from(1))
+}
+
+pub(super) fn ranges(text: &str) -> Option<Vec<IpNet>> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(|part| part.parse().ok()).collect()
+}
+
+/// Parts of names: what stands in a SPIFFE id.
+pub(super) fn name(text: &str) -> Option<String> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
+    text.bytes().all(allowed).then(|| text.to_owned())
+}
+
+pub(super) fn level(text: &str) -> Option<LevelFilter> {
+    text.parse().ok()
+}
+
+pub(super) fn log_format(text: &str) -> Option<LogFormat> {
+    text.parse().ok()
+}
+
+/// `50ms`, `3s`, `5m`, `1h`; above nothing.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok().filter(|number| *number > 0)?;
+    match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "m" => number.checked_mul(60).map(Duration::from_secs),
+        "h" => number.checked_mul(3600).map(Duration::from_secs),
+        _ => None,
+    }
+}
