@@ -86,7 +86,7 @@ async fn a_task_that_does_not_listen_delays_the_end_only_briefly() {
 async fn the_first_signal_leaves_and_the_second_stops() {
     let shutdown = Shutdown::new(DEADLINE);
     shutdown.watch_signals().unwrap();
-    let signal = |name| {
+    let signal = |name: &str| {
         let sent = std::process::Command::new("kill").args([name, &std::process::id().to_string()]).status().unwrap();
         assert!(sent.success());
     };
