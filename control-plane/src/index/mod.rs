@@ -5,6 +5,7 @@
 mod affected;
 #[cfg(test)]
 pub(crate) mod arbitrary;
+mod link;
 mod lookup;
 mod object;
 mod rules;
@@ -21,7 +22,7 @@ use ipnet::IpNet;
 use weft_api::ServiceName;
 
 pub use affected::Affected;
-use lookup::{NamesBy, addresses, backends, block, enter, in_namespace, leave, named};
+use lookup::{NamesBy, in_namespace, named};
 pub use object::{
     ContainerPort, Object, ObjectKey, ObjectKind, ObjectName, Pod, Port, PortRange, Service, Slice, SliceEndpoint,
     SlicePort, TargetPort,
@@ -188,93 +189,5 @@ impl Index {
             Object::Pod(pod) => self.pods.get(&pod.name) == Some(pod),
             Object::Service(service) => self.services.get(&service.name) == Some(service),
         }
-    }
-
-    /// Enters a new object into the ways to find it. It affects what it can be found by now.
-    fn link(&mut self, object: &Object, affected: &mut Affected) {
-        for address in addresses(object) {
-            affected.blocks |= self.enter_block(address);
-        }
-        match object {
-            Object::Slice(slice) => {
-                enter(&mut self.slices_of, slice.service.clone(), &slice.name);
-                slice.endpoints.iter().for_each(|one| enter(&mut self.slices_at, one.address, &slice.name));
-            }
-            Object::Route(route) => {
-                route.parents.iter().for_each(|one| enter(&mut self.routes_for, one.service.clone(), &route.name));
-                backends(route).for_each(|service| enter(&mut self.routes_to, service.clone(), &route.name));
-            }
-            Object::Pod(pod) => pod.addresses.iter().for_each(|one| enter(&mut self.pods_at, *one, &pod.name)),
-            Object::Policy(_) | Object::Service(_) => {}
-        }
-        self.mark(object, affected);
-    }
-
-    /// The reverse of [`Index::link`]. It affects what it could be found by until now.
-    fn unlink(&mut self, object: &Object, affected: &mut Affected) {
-        self.mark(object, affected);
-        for address in addresses(object) {
-            affected.blocks |= self.leave_block(address);
-        }
-        match object {
-            Object::Slice(slice) => {
-                leave(&mut self.slices_of, &slice.service, &slice.name);
-                slice.endpoints.iter().for_each(|one| leave(&mut self.slices_at, &one.address, &slice.name));
-            }
-            Object::Route(route) => {
-                route.parents.iter().for_each(|one| leave(&mut self.routes_for, &one.service, &route.name));
-                backends(route).for_each(|service| leave(&mut self.routes_to, service, &route.name));
-            }
-            Object::Pod(pod) => pod.addresses.iter().for_each(|one| leave(&mut self.pods_at, one, &pod.name)),
-            Object::Policy(_) | Object::Service(_) => {}
-        }
-    }
-
-    fn mark(&self, object: &Object, affected: &mut Affected) {
-        match object {
-            Object::Slice(slice) => drop(affected.services.insert(slice.service.clone())),
-            Object::Route(route) => affected.services.extend(route.parents.iter().map(|one| one.service.clone())),
-            Object::Policy(policy) => {
-                let pods = in_namespace(&self.pods, &policy.name.namespace);
-                affected.pods.extend(pods.filter(|pod| policy.pods.matches(&pod.labels)).map(|pod| pod.name.clone()));
-            }
-            Object::Pod(pod) => self.mark_pod(pod, affected),
-            Object::Service(service) => self.mark_service(service, affected),
-        }
-    }
-
-    fn mark_pod(&self, pod: &Pod, affected: &mut Affected) {
-        affected.pods.insert(pod.name.clone());
-        affected.addresses.extend(&pod.addresses);
-        let slices = pod.addresses.iter().flat_map(|address| named(&self.slices_at, address));
-        let services = slices.filter_map(|name| self.slices.get(name)).map(|slice| slice.service.clone());
-        affected.services.extend(services);
-    }
-
-    fn mark_service(&self, service: &Service, affected: &mut Affected) {
-        affected.services.insert(service.name.clone());
-        let routes = named(&self.routes_to, &service.name).filter_map(|name| self.routes.get(name));
-        affected.services.extend(routes.flat_map(|route| route.parents.iter().map(|one| one.service.clone())));
-        if service.selector.is_empty() {
-            return;
-        }
-        let pods = in_namespace(&self.pods, &service.name.namespace);
-        for pod in pods.filter(|pod| has_all(&pod.labels, &service.selector)) {
-            affected.pods.insert(pod.name.clone());
-            affected.addresses.extend(&pod.addresses);
-        }
-    }
-
-    fn enter_block(&mut self, address: IpAddr) -> bool {
-        let count = self.blocks.entry(block(address)).or_default();
-        *count += 1;
-        *count == 1
-    }
-
-    fn leave_block(&mut self, address: IpAddr) -> bool {
-        let block = block(address);
-        let Some(count) = self.blocks.get_mut(&block) else { return false };
-        *count -= 1;
-        *count == 0 && self.blocks.remove(&block).is_some()
     }
 }

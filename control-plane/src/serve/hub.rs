@@ -4,20 +4,17 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
     time::SystemTime,
 };
 
-use bytes::Bytes;
 use tokio::{sync::watch, time::Instant};
 use weft_api::{Key, Version, pb};
 use weft_certs::TrustBundle;
 
 use super::{
     outbox::Outbox,
+    subscriber::{Subscriber, TooManySubscriptions},
     topic::{Message, Topic, World, touched},
 };
 use crate::{
@@ -42,7 +39,7 @@ pub struct HubSettings {
 pub struct Hub {
     pub(super) state: Mutex<State>,
     pub(super) metrics: Arc<Metrics>,
-    max_subscriptions: usize,
+    pub(super) max_subscriptions: usize,
     synced: watch::Sender<bool>,
 }
 
@@ -67,14 +64,6 @@ pub(super) struct Stream {
     pub(super) outbox: Outbox,
     pub(super) subscriptions: AtomicUsize,
     pub(super) report: Mutex<Option<(pb::Report, SystemTime)>>,
-}
-
-/// A subscription above a stream's limit.
-#[derive(Debug, thiserror::Error)]
-#[error("a stream may have {limit} subscriptions and no more")]
-pub struct TooManySubscriptions {
-    /// The limit.
-    pub limit: usize,
 }
 
 impl Hub {
@@ -173,9 +162,9 @@ impl Hub {
             }
         }
         drop(state);
-        let mut subscriber = Subscriber { hub: self.clone(), id, stream, topics: HashSet::new() };
+        let mut subscriber = Subscriber::new(self.clone(), id, stream);
         subscriber.enter(Topic::Inbound(pod), &have);
-        subscriber.stream.outbox.put_synced();
+        subscriber.put_synced();
         subscriber.subscribe_having(have.keys().cloned().collect(), &have)?;
         Ok(subscriber)
     }
@@ -208,7 +197,7 @@ impl Hub {
         self.metrics.updates(topic.label()).inc_by(lined_up as u64);
     }
 
-    fn resolved(&self, topic: &Topic, world: &World) -> Message {
+    pub(super) fn resolved(&self, topic: &Topic, world: &World) -> Message {
         let began = Instant::now();
         let message = topic.message(world);
         self.metrics.resolved(topic.label(), began.elapsed());
@@ -221,103 +210,8 @@ impl Hub {
 }
 
 /// Lines a message up unless the subscriber has that version.
-fn offer(outbox: &Outbox, key: &Key, message: &Message, have: &HashMap<Key, Version>) {
+pub(super) fn offer(outbox: &Outbox, key: &Key, message: &Message, have: &HashMap<Key, Version>) {
     if message.version.is_none() || have.get(key).copied() != message.version {
         outbox.put(key.clone(), message.clone());
-    }
-}
-
-/// One stream's place in the hub; it leaves when it is dropped.
-pub struct Subscriber {
-    hub: Arc<Hub>,
-    id: u64,
-    stream: Arc<Stream>,
-    topics: HashSet<Topic>,
-}
-
-impl Subscriber {
-    /// Subscribes to keys; each is answered, also when nothing is behind it.
-    ///
-    /// # Errors
-    /// The stream has more than it may have.
-    pub fn subscribe(&mut self, keys: Vec<Key>) -> Result<(), TooManySubscriptions> {
-        self.subscribe_having(keys, &HashMap::new())
-    }
-
-    /// Gives up subscriptions.
-    pub fn unsubscribe(&mut self, keys: Vec<Key>) {
-        for key in keys {
-            let Some(topic) = Topic::subscribed(key, &self.stream.pod.namespace) else { continue };
-            if self.topics.remove(&topic) {
-                leave(&mut self.hub.lock(), self.id, &topic);
-                self.stream.outbox.forget(&topic.key());
-            }
-        }
-        self.count();
-    }
-
-    /// The proxy acts on these versions now.
-    pub fn applied(&self, versions: impl Iterator<Item = (Key, Version)>) {
-        versions.for_each(|(key, version)| self.stream.outbox.confirm(&key, version));
-    }
-
-    /// What the proxy trusts and is known by.
-    pub fn report(&self, report: pb::Report) {
-        *self.stream.report.lock().unwrap_or_else(PoisonError::into_inner) = Some((report, SystemTime::now()));
-    }
-
-    /// The next message to send. Cancel-safe.
-    pub async fn next(&self) -> Bytes {
-        self.stream.outbox.next().await
-    }
-
-    fn subscribe_having(&mut self, keys: Vec<Key>, have: &HashMap<Key, Version>) -> Result<(), TooManySubscriptions> {
-        for key in keys {
-            let Some(topic) = Topic::subscribed(key, &self.stream.pod.namespace) else { continue };
-            let limit = self.hub.max_subscriptions;
-            // Its own inbound policy is one that it has not asked for.
-            if self.topics.len() > limit && !self.topics.contains(&topic) {
-                return Err(TooManySubscriptions { limit });
-            }
-            self.enter(topic, have);
-        }
-        self.count();
-        Ok(())
-    }
-
-    /// Asking again for what one has gets the answer again.
-    fn enter(&mut self, topic: Topic, have: &HashMap<Key, Version>) {
-        let mut state = self.hub.lock();
-        let State { world, topics, .. } = &mut *state;
-        let new = || Entry { message: self.hub.resolved(&topic, world), subscribers: HashSet::new() };
-        let entry = topics.entry(topic.clone()).or_insert_with(new);
-        entry.subscribers.insert(self.id);
-        offer(&self.stream.outbox, &topic.key(), &entry.message, have);
-        drop(state);
-        self.topics.insert(topic);
-    }
-
-    fn count(&self) {
-        self.stream.subscriptions.store(self.topics.len(), Ordering::Relaxed);
-    }
-}
-
-impl Drop for Subscriber {
-    fn drop(&mut self) {
-        let mut state = self.hub.lock();
-        for topic in &self.topics {
-            leave(&mut state, self.id, topic);
-        }
-        state.streams.remove(&self.id);
-        self.hub.metrics.streams.set(i64::try_from(state.streams.len()).unwrap_or(i64::MAX));
-    }
-}
-
-/// A topic that nobody wants any more is not resolved any more.
-fn leave(state: &mut State, id: u64, topic: &Topic) {
-    let Some(entry) = state.topics.get_mut(topic) else { return };
-    entry.subscribers.remove(&id);
-    if entry.subscribers.is_empty() {
-        state.topics.remove(topic);
     }
 }

@@ -12,12 +12,14 @@ mod listener;
 mod outbox;
 mod picture;
 mod session;
+mod subscriber;
 #[cfg(test)]
 mod tests;
 mod topic;
 mod watch;
 
-pub use hub::{Hub, HubSettings, Subscriber};
+pub use hub::{Hub, HubSettings};
 pub use listener::{Listener, ListenerSettings};
 pub use picture::{Picture, StreamPicture};
+pub use subscriber::{Subscriber, TooManySubscriptions};
 pub use watch::{Services, WatchSettings};

@@ -15,10 +15,7 @@ use weft_api::{
     pb::{self, watch_request::Message},
 };
 
-use super::{
-    hub::{Hub, Subscriber},
-    watch::Services,
-};
+use super::{hub::Hub, subscriber::Subscriber, watch::Services};
 use crate::{identity::Caller, index::ObjectName};
 
 /// How long a new stream may take to say who it is for.

@@ -194,7 +194,10 @@ impl Document<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::fixture::SHOP;
 
     const TWO: &str = "# head\n---\napiVersion: v1\nkind: Service\nmetadata:\n  name: users\nspec:\n  clusterIP: 10.0.0.1\n\
                        ---\n# another\nkind: Deployment\nmetadata: {name: users}\n---\napiVersion: v1\nkind: Pod\n\
@@ -231,6 +234,18 @@ mod tests {
         assert_eq!(read(b"---\n# nothing\n---\n").unwrap(), Contents::default());
         let list = b"apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: a}\n";
         assert_eq!(read(list).unwrap().objects.len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn a_file_that_is_cut_and_changed_anywhere_is_read_or_refused(at in 0..SHOP.len(), byte in any::<u8>(), end in 0..SHOP.len()) {
+            let mut bytes = SHOP.as_bytes().to_vec();
+            bytes[at] = byte;
+            bytes.truncate(end);
+            if let Err(broken) = read(&bytes) {
+                prop_assert!(broken.line() >= 1 && broken.line() <= SHOP.lines().count() + 1, "{broken:?}");
+            }
+        }
     }
 
     #[test]

@@ -40,6 +40,8 @@ pub(super) struct Folder {
     owners: BTreeMap<ObjectKey, BTreeSet<PathBuf>>,
     events: Vec<Event>,
     trouble: Option<Complaint>,
+    /// Something has been read or has gone since the condition was last asked for.
+    touched: bool,
 }
 
 #[derive(Default)]
@@ -54,6 +56,7 @@ struct File {
 impl Folder {
     /// What a file says now.
     pub(super) fn set(&mut self, path: PathBuf, stamp: Option<Stamp>, contents: Result<Contents, Broken>) {
+        self.touched = true;
         let file = self.files.entry(path.clone()).or_default();
         file.stamp = stamp;
         match contents {
@@ -82,6 +85,7 @@ impl Folder {
     /// The file is gone.
     pub(super) fn remove(&mut self, path: &Path) {
         if self.files.contains_key(path) {
+            self.touched = true;
             self.replace(path, Contents::default());
             self.files.remove(path);
         }
@@ -120,11 +124,16 @@ impl Folder {
         if let Some(one) = trouble.as_ref().filter(|one| self.trouble.as_ref() != Some(one)) {
             error!(file = %one.file, problem = %one.message, "folder cannot be read, what it said is kept");
         }
+        self.touched |= self.trouble != trouble;
         self.trouble = trouble;
     }
 
-    /// What is wrong with the files.
-    pub(super) fn condition(&self) -> Arc<Condition> {
+    /// What is wrong with the files, if anything has been read since this was last asked.
+    pub(super) fn take_condition(&mut self) -> Option<Arc<Condition>> {
+        std::mem::take(&mut self.touched).then(|| self.condition())
+    }
+
+    fn condition(&self) -> Arc<Condition> {
         let broken = self.files.values().filter_map(|file| file.broken.clone());
         let twice = self.owners.iter().filter(|(_, files)| files.len() > 1).flat_map(|(key, files)| {
             let (first, others) = (files.first(), files.iter().skip(1));

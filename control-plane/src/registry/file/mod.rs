@@ -88,7 +88,7 @@ impl Registry for FileRegistry {
         reader.rescan().await?;
         changes(vec![Event::Reset(reader.folder.objects())]);
         reader.folder.take_events();
-        self.condition.send_replace(reader.folder.condition());
+        self.condition.send_replace(reader.folder.take_condition().unwrap_or_default());
 
         let mut rescan = interval_at(Instant::now() + RESCAN, RESCAN);
         rescan.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -109,12 +109,13 @@ impl Registry for FileRegistry {
             if !events.is_empty() {
                 changes(events);
             }
-            let condition = reader.folder.condition();
-            self.condition.send_if_modified(|known| {
-                let differs = *known != condition;
-                *known = condition;
-                differs
-            });
+            if let Some(condition) = reader.folder.take_condition() {
+                self.condition.send_if_modified(|known| {
+                    let differs = *known != condition;
+                    *known = condition;
+                    differs
+                });
+            }
         }
     }
 }
