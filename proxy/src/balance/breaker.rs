@@ -125,18 +125,17 @@ impl Breaker {
         }
     }
 
-    /// An answer failed.
-    pub(super) fn failure(&self, admission: Admission, now: Duration) {
+    /// An answer failed. Returns whether a penalty began.
+    pub(super) fn failure(&self, admission: Admission, now: Duration) -> bool {
         let failures = self.failures.fetch_add(1, Relaxed).saturating_add(1);
-        if admission == Admission::Probe || failures >= self.settings.failures {
-            self.eject(admission, false, now);
-        }
+        let enough = admission == Admission::Probe || failures >= self.settings.failures;
+        enough && self.eject(admission, false, now)
     }
 
-    /// A connection was not taken.
-    pub(super) fn refused(&self, admission: Admission, now: Duration) {
+    /// A connection was not taken. Returns whether a penalty began.
+    pub(super) fn refused(&self, admission: Admission, now: Duration) -> bool {
         self.failures.fetch_add(1, Relaxed);
-        self.eject(admission, true, now);
+        self.eject(admission, true, now)
     }
 
     /// The probe, if it was one, is over.
@@ -147,7 +146,7 @@ impl Breaker {
     }
 
     /// Begins a penalty. Stragglers that fail while one runs do not make it longer.
-    fn eject(&self, admission: Admission, unreachable: bool, now: Duration) {
+    fn eject(&self, admission: Admission, unreachable: bool, now: Duration) -> bool {
         self.unreachable.store(unreachable, Relaxed);
         let penalty = self.settings.penalty(self.penalties.load(Relaxed), fastrand::f64());
         let until = nanoseconds(now + penalty).max(1);
@@ -161,6 +160,7 @@ impl Breaker {
         if begun {
             self.penalties.fetch_add(1, Relaxed);
         }
+        begun
     }
 }
 
@@ -184,12 +184,12 @@ mod tests {
     #[test]
     fn seven_failures_in_a_row_eject_and_six_do_not() {
         let breaker = Breaker::new(BreakerSettings::default());
-        (0..6).for_each(|_| breaker.failure(Admission::Usual, at(1)));
+        assert!((0..6).all(|_| !breaker.failure(Admission::Usual, at(1))));
         assert_eq!(breaker.standing(at(1)), Standing::Ready);
         breaker.success();
-        (0..6).for_each(|_| breaker.failure(Admission::Usual, at(1)));
+        assert!((0..6).all(|_| !breaker.failure(Admission::Usual, at(1))));
         assert_eq!(breaker.standing(at(1)), Standing::Ready, "a success in between counts from anew");
-        breaker.failure(Admission::Usual, at(1));
+        assert!(breaker.failure(Admission::Usual, at(1)));
         assert_eq!(breaker.standing(at(1)), Standing::Ejected);
     }
 
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn stragglers_do_not_make_a_penalty_longer() {
         let breaker = Breaker::new(BreakerSettings::default());
-        (0..40).for_each(|_| breaker.refused(Admission::Usual, at(1)));
+        assert_eq!((0..40).filter(|_| breaker.refused(Admission::Usual, at(1))).count(), 1);
         assert_eq!(breaker.standing(at(1_502)), Standing::Due);
     }
 

@@ -44,18 +44,20 @@ impl Lease {
         self.endpoint.breaker.success();
     }
 
-    /// The endpoint answered with a failure of its own, or not in time, or broke off.
-    pub fn failure(&mut self) {
+    /// The endpoint answered with a failure of its own, or not in time, or broke off. Returns whether
+    /// that ejected it, to be counted.
+    pub fn failure(&mut self) -> bool {
         let ended = self.judge();
         let clock = self.endpoint.clock(ended);
         self.endpoint.latency.observe_failure(ended.saturating_duration_since(self.started), clock);
-        self.endpoint.breaker.failure(self.admission, clock);
+        self.endpoint.breaker.failure(self.admission, clock)
     }
 
-    /// The endpoint took no connection, or is not who it should be. Ejects it at once.
-    pub fn refused(&mut self) {
+    /// The endpoint took no connection, or is not who it should be. Ejects it at once; returns
+    /// whether a penalty began, to be counted.
+    pub fn refused(&mut self) -> bool {
         let ended = self.judge();
-        self.endpoint.breaker.refused(self.admission, self.endpoint.clock(ended));
+        self.endpoint.breaker.refused(self.admission, self.endpoint.clock(ended))
     }
 
     fn judge(&mut self) -> Instant {

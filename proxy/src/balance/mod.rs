@@ -9,17 +9,16 @@
 
 mod backend;
 mod breaker;
+mod choice;
 mod endpoint;
 mod lease;
 mod load;
+mod queue;
 mod sample;
 mod set;
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
@@ -35,9 +34,12 @@ pub use self::{
     endpoint::{Endpoint, EndpointSpec},
     lease::Lease,
     load::LoadSettings,
+    queue::QueueLimit,
 };
 use self::{
     breaker::Standing,
+    choice::Choice,
+    queue::Place,
     sample::{Pair, sample},
     set::Set,
 };
@@ -52,16 +54,6 @@ pub struct Settings {
     pub breaker: BreakerSettings,
     /// How many requests may wait for an endpoint at once.
     pub queue: QueueLimit,
-}
-
-/// How many requests of one destination may wait for an endpoint at once. Default 1,024.
-#[derive(Clone, Copy, Debug)]
-pub struct QueueLimit(pub usize);
-
-impl Default for QueueLimit {
-    fn default() -> Self {
-        Self(1024)
-    }
 }
 
 /// Why there is no endpoint to be had.
@@ -230,50 +222,6 @@ impl Balancer {
             Pair::Two(first, second) => (second, Some(first)),
         };
         [Some(better), worse].into_iter().flatten().find_map(|entry| Lease::begin(&entry.endpoint, now))
-    }
-}
-
-/// Which endpoints come into question, best first.
-#[derive(Clone, Copy)]
-enum Choice {
-    /// They take requests, or are due for a probe, and are not to be skipped.
-    Admitted,
-    /// The same, although they are to be skipped: there is nothing else.
-    Skipped,
-    /// They are ejected, but they take connections.
-    LastResort,
-    /// They do not take connections either.
-    Unreachable,
-}
-
-impl Choice {
-    const ORDER: [Self; 4] = [Self::Admitted, Self::Skipped, Self::LastResort, Self::Unreachable];
-
-    fn admits(self, endpoint: &Endpoint, skip: &[u64], now: Instant) -> bool {
-        let standing = endpoint.standing(now);
-        let admitted = matches!(standing, Standing::Ready | Standing::Due);
-        match self {
-            Self::Admitted => admitted && !skip.contains(&endpoint.id),
-            Self::Skipped => admitted,
-            Self::LastResort => matches!(standing, Standing::Ejected | Standing::Probing { reachable: true }),
-            Self::Unreachable => standing == Standing::Unreachable,
-        }
-    }
-}
-
-/// A place in the queue, given back on drop.
-struct Place<'a>(&'a AtomicUsize);
-
-impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize, limit: QueueLimit) -> Option<Self> {
-        let place = Self(waiting);
-        (waiting.fetch_add(1, Relaxed) < limit.0).then_some(place)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
     }
 }
 

@@ -85,14 +85,6 @@ impl RouteTable {
         Ok(Self { rules: rules.collect::<Result<_, _>>()? })
     }
 
-    /// Whether these routes can be followed, before a table is made of them.
-    ///
-    /// # Errors
-    /// [`RouteError`] names the first that cannot.
-    pub fn check(routes: &[RouteView]) -> Result<(), RouteError> {
-        routes.iter().try_for_each(|route| Conditions::new(route).map(drop))
-    }
-
     /// The rule for a request.
     pub fn find(&self, head: &RequestHead<'_>) -> Found<'_> {
         self.find_for(&Request {

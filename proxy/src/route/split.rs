@@ -18,14 +18,16 @@ impl Split {
         let mut sum = 0;
         let mut shares = Vec::with_capacity(views.len());
         for view in views {
-            let (weight, chosen) = match view {
-                BackendView::Destination { destination, weight } => (weight, Some(backend(&destination))),
-                BackendView::Invalid { weight } => (weight, None),
-            };
-            if weight > 0 {
-                sum += u64::from(weight);
-                shares.push((sum, chosen));
+            let (BackendView::Destination { weight, .. } | BackendView::Invalid { weight }) = &view;
+            if *weight == 0 {
+                continue;
             }
+            sum += u64::from(*weight);
+            let chosen = match &view {
+                BackendView::Destination { destination, .. } => Some(backend(destination)),
+                BackendView::Invalid { .. } => None,
+            };
+            shares.push((sum, chosen));
         }
         Self { shares }
     }

@@ -99,7 +99,7 @@ fn a_rule_with_host_names_wants_one_of_them() {
 #[test]
 fn regular_expressions_are_refused_by_name() {
     let regex = RouteMatch { path: Some(PathMatch::Regex("/(a+)+".into())), ..Default::default() };
-    let error = RouteTable::check(&[route("shop/users/0", vec![regex])]).unwrap_err();
+    let error = RouteTable::new(vec![route("shop/users/0", vec![regex])], backend).unwrap_err();
     assert_eq!(error, RouteError::Regex { route: "shop/users/0".into(), expression: "/(a+)+".into() });
 }
 
