@@ -56,6 +56,8 @@ pub enum Reason {
     RequestTimeout,
     /// A time limit for one try has passed.
     TryTimeout,
+    /// The address is a Service's, and the Service has no such port.
+    UndeclaredPort,
     /// The message uses a transfer coding or method that is not supported.
     Unsupported,
     /// The endpoint proved an identity that discovery did not name.
@@ -101,6 +103,7 @@ impl Reason {
         Self::PeerReset,
         Self::RequestTimeout,
         Self::TryTimeout,
+        Self::UndeclaredPort,
         Self::Unsupported,
         Self::WrongIdentity,
     ];
@@ -133,6 +136,7 @@ impl Reason {
             Self::PeerReset => "peer-reset",
             Self::RequestTimeout => "request-timeout",
             Self::TryTimeout => "try-timeout",
+            Self::UndeclaredPort => "undeclared-port",
             Self::Unsupported => "unsupported",
             Self::WrongIdentity => "wrong-identity",
         }
@@ -157,6 +161,7 @@ impl Reason {
             | Self::NoEndpoints
             | Self::NotDelivered
             | Self::Overloaded
+            | Self::UndeclaredPort
             | Self::WrongIdentity => 503,
             Self::AppTimeout | Self::ConnectTimeout | Self::RequestTimeout | Self::TryTimeout => 504,
             Self::Loop => 508,
@@ -184,6 +189,7 @@ impl Reason {
             | Self::NoEndpoints
             | Self::NotDelivered
             | Self::PeerReset
+            | Self::UndeclaredPort
             | Self::WrongIdentity => 14, // UNAVAILABLE
         }
     }
@@ -215,6 +221,7 @@ impl Reason {
             | Self::NoRoute
             | Self::Overloaded
             | Self::RequestTimeout
+            | Self::UndeclaredPort
             | Self::Unsupported => Verdict::Final,
         }
     }
