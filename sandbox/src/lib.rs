@@ -15,6 +15,7 @@ mod net;
 mod picture;
 mod process;
 mod protocol;
+mod registry;
 mod rundir;
 pub mod supervisor;
 mod wire;

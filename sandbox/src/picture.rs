@@ -1,6 +1,6 @@
 //! What follows from the Services and the pods that are there: endpoints, forwards, names. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use crate::cluster_ip::Forward;
@@ -11,9 +11,11 @@ use crate::manifest::{PodTemplate, Service, ServicePort, TargetPort};
 #[derive(Clone, Debug)]
 pub(crate) struct PodView<'a> {
     pub(crate) namespace: &'a str,
+    pub(crate) name: &'a str,
     pub(crate) template: &'a PodTemplate,
     pub(crate) addresses: [IpAddr; 2],
     pub(crate) ready: bool,
+    pub(crate) meshed: bool,
 }
 
 /// A Service with its ClusterIPs.
@@ -72,6 +74,19 @@ pub(crate) fn names(services: &[ServiceView<'_>], pods: &[PodView<'_>]) -> Vec<N
     named.collect()
 }
 
+/// Pods of a Service by the numbers that its ports have there: names may mean different ports in different pods.
+pub(crate) fn by_ports<'a, 'b>(
+    service: &'a Service,
+    pods: &'a [PodView<'b>],
+) -> BTreeMap<Vec<Option<u16>>, Vec<&'a PodView<'b>>> {
+    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for pod in behind(service, pods) {
+        let ports = service.ports.iter().map(|port| target(port, pod.template)).collect();
+        groups.entry(ports).or_default().push(pod);
+    }
+    groups
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,7 +109,7 @@ mod tests {
         let services: Vec<_> = services.map(|(spec, addresses)| ServiceView { spec, addresses }).collect();
         let template = &manifests.workloads[0].template;
         let addresses = ["10.244.0.2".parse().unwrap(), "fd00:244::2".parse().unwrap()];
-        check(&services, &[PodView { namespace: "shop", template, addresses, ready }]);
+        check(&services, &[PodView { namespace: "shop", name: "a", template, addresses, ready, meshed: false }]);
     }
 
     #[test]

@@ -164,6 +164,9 @@ pub(crate) enum Request {
     },
     /// Answered once every pod is ready.
     Ready,
+    /// Ends the control plane with this signal and keeps it down until [`Request::StartControlPlane`].
+    StopControlPlane(i32),
+    StartControlPlane,
     Down,
 }
 
@@ -188,6 +191,8 @@ pub(crate) struct Setup {
     pub(crate) listeners: Vec<Listener>,
     pub(crate) manifests: Manifests,
     pub(crate) build: PathBuf,
+    pub(crate) proxy_env: Vec<(String, String)>,
+    pub(crate) control_plane_env: Vec<(String, String)>,
 }
 
 /// A loopback listener of the machine that leads to one port of a Service.

@@ -49,8 +49,15 @@ pub(super) fn launch(options: Options) -> Result<(PathBuf, Supervisor), SandboxE
     let events = events.map(OwnedFd::from).ok_or(SandboxError::Ended)?;
     let events = pipe::Receiver::from_owned_fd(events).map_err(io("listen to the supervisor"))?;
     let mut supervisor = Supervisor { child, lifeline, events: BufReader::new(events).lines(), folder: folder.clone() };
-    let setup =
-        Setup { folder: folder.clone(), lock: lock.as_raw_fd(), listeners, manifests: options.manifests, build };
+    let setup = Setup {
+        folder: folder.clone(),
+        lock: lock.as_raw_fd(),
+        listeners,
+        manifests: options.manifests,
+        build,
+        proxy_env: options.proxy_env,
+        control_plane_env: options.control_plane_env,
+    };
     supervisor.say(&serde_json::to_string(&setup).map_err(|error| io("write the setup")(error.into()))?)?;
     Ok((folder, supervisor))
 }

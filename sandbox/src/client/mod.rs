@@ -1,5 +1,6 @@
 //! The library's side of a sandbox: start one, or attach to one by its name, and ask it for things.
 
+mod change;
 mod exec;
 mod launch;
 
@@ -30,6 +31,10 @@ pub struct Options {
     /// The program that the supervisor is started from, with the one argument [`SUPERVISOR`]; `None`: `weft`, beside
     /// this program or in PATH.
     pub program: Option<PathBuf>,
+    /// Settings (`WEFT_...`) of every sidecar, over the sandbox's own.
+    pub proxy_env: Vec<(String, String)>,
+    /// Settings (`WEFT_...`) of the control plane, over the sandbox's own.
+    pub control_plane_env: Vec<(String, String)>,
 }
 
 impl Options {
@@ -52,7 +57,7 @@ impl Options {
     }
 
     fn new(name: &str, manifests: Manifests) -> Self {
-        Self { name: name.to_owned(), manifests, program: None }
+        Self { name: name.to_owned(), manifests, program: None, proxy_env: Vec::new(), control_plane_env: Vec::new() }
     }
 }
 
@@ -176,51 +181,6 @@ impl Sandbox {
         let socket = std::net::TcpStream::from(socket);
         socket.set_nonblocking(true).map_err(io("take over a socket"))?;
         TcpStream::from_std(socket).map_err(io("take over a socket"))
-    }
-
-    /// Ends a pod as Kubernetes does, and waits until nothing is left of it; another one takes its place.
-    ///
-    /// # Errors
-    /// There is no such pod.
-    pub async fn delete(&self, pod: impl Into<PodName>) -> Result<(), SandboxError> {
-        self.ask(Request::Delete(pod.into())).await.map(drop)
-    }
-
-    /// Changes the number of a Deployment's replicas; does not wait for them.
-    ///
-    /// # Errors
-    /// There is no such Deployment.
-    pub async fn scale(&self, deployment: impl Into<PodName>, replicas: u32) -> Result<(), SandboxError> {
-        self.ask(Request::Scale { deployment: deployment.into(), replicas }).await.map(drop)
-    }
-
-    /// Sends a signal to the process of one container.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub async fn kill(&self, pod: impl Into<PodName>, container: &str, signal: i32) -> Result<(), SandboxError> {
-        let request = Request::Kill { pod: pod.into(), container: container.to_owned(), signal };
-        self.ask(request).await.map(drop)
-    }
-
-    /// Adds or replaces routes and policies; warnings come back.
-    ///
-    /// # Errors
-    /// The text holds something else, or is not YAML.
-    pub async fn apply(&self, text: &str) -> Result<Vec<String>, SandboxError> {
-        match self.ask(Request::Apply(text.to_owned())).await? {
-            Response::Warned(warnings) => Ok(warnings),
-            _ => Err(SandboxError::Ended),
-        }
-    }
-
-    /// Removes a route or policy.
-    ///
-    /// # Errors
-    /// There is none of this kind and name.
-    pub async fn remove(&self, kind: &str, namespace: &str, name: &str) -> Result<(), SandboxError> {
-        let (kind, namespace, name) = (kind.to_owned(), namespace.to_owned(), name.to_owned());
-        self.ask(Request::Remove { kind, namespace, name }).await.map(drop)
     }
 
     /// Ends the sandbox and waits until nothing is left of it.

@@ -4,7 +4,9 @@
 //! does. HTTPRoute, InboundPolicy and their like are kept as they came, for the control plane.
 
 mod honoured;
+mod meta;
 mod pod;
+mod probe;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -15,7 +17,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use pod::{Container, EnvValue, FieldRef, PodTemplate, Probe, ProbeAction, ProbePort};
+use meta::Meta;
+pub use pod::{Container, EnvValue, FieldRef, PodTemplate};
+pub use probe::{Probe, ProbeAction, ProbePort};
 pub use service::{Families, Service, ServicePort, TargetPort};
 
 /// Label that asks for a sidecar, on a pod template or on a Namespace.
@@ -136,6 +140,11 @@ impl Manifests {
             .unwrap_or(false)
     }
 
+    /// Whether any pod gets a sidecar.
+    pub fn any_injected(&self) -> bool {
+        self.workloads.iter().any(|workload| self.injected(workload))
+    }
+
     fn add_object(&mut self, object: Value) -> Result<(), ManifestError> {
         if object.is_null() {
             return Ok(());
@@ -181,62 +190,6 @@ impl Manifests {
             self.policies.push(Policy { kind, namespace, name, object });
         } else if !matches!(meta.kind.as_str(), "ServiceAccount") {
             self.warnings.push(format!("{}: this kind is not honoured", meta.display()));
-        }
-    }
-}
-
-/// What names an object.
-pub(crate) struct Meta {
-    kind: String,
-    namespace: String,
-    name: String,
-}
-
-impl Meta {
-    fn of(object: &Value, kind: &str) -> Result<Self, ManifestError> {
-        let field = |name: &str| object["metadata"][name].as_str().map(str::to_owned);
-        let problem = |problem: &str| ManifestError::Object {
-            object: if kind.is_empty() { "an object".into() } else { format!("a {kind}") },
-            problem: problem.into(),
-        };
-        if kind.is_empty() {
-            return Err(problem("the field kind is missing"));
-        }
-        let name = field("name").ok_or_else(|| problem("the field metadata.name is missing"))?;
-        let namespace = field("namespace").unwrap_or_else(|| "default".into());
-        for part in [&name, &namespace] {
-            let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-            if part.is_empty() || part.starts_with('.') || part.len() > 253 || !part.chars().all(good) {
-                return Err(problem(&format!("{part:?} is no name")));
-            }
-        }
-        Ok(Self { kind: kind.to_owned(), namespace, name })
-    }
-
-    fn display(&self) -> String {
-        format!("{} {}/{}", self.kind, self.namespace, self.name)
-    }
-
-    pub(crate) fn problem(&self, problem: impl Into<String>) -> ManifestError {
-        ManifestError::Object { object: self.display(), problem: problem.into() }
-    }
-
-    pub(crate) fn number<T: TryFrom<u64>>(&self, value: &Value, field: &str) -> Result<T, ManifestError> {
-        value
-            .as_u64()
-            .and_then(|number| T::try_from(number).ok())
-            .ok_or_else(|| self.problem(format!("{field} is no number in range: {value}")))
-    }
-
-    pub(crate) fn text(&self, value: &Value, field: &str) -> Result<String, ManifestError> {
-        value.as_str().map(str::to_owned).ok_or_else(|| self.problem(format!("{field} is missing or no text")))
-    }
-
-    pub(crate) fn texts(&self, value: &Value, field: &str) -> Result<Vec<String>, ManifestError> {
-        match value {
-            Value::Null => Ok(Vec::new()),
-            Value::Array(items) => items.iter().map(|item| self.text(item, field)).collect(),
-            _ => Err(self.problem(format!("{field} is no list"))),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +30,11 @@ const TOLD: u32 = 3;
 
 pub(super) struct Container {
     pub(super) spec: manifest::Container,
-    pub(super) ready: Cell<bool>,
+    /// Whether it is the proxy beside the apps.
+    pub(super) sidecar: bool,
+    /// Shall not run for now.
+    pub(super) held: watch::Sender<bool>,
+    ready: watch::Sender<bool>,
     /// Its process, by our pid and by the machine's.
     pub(super) process: Cell<Option<(Pid, i32)>>,
     restarts: Cell<u32>,
@@ -38,11 +43,13 @@ pub(super) struct Container {
 }
 
 impl Container {
-    pub(super) fn new(spec: manifest::Container, folder: &Path) -> Self {
+    pub(super) fn new(spec: manifest::Container, folder: &Path, sidecar: bool) -> Self {
         Self {
+            sidecar,
+            held: watch::Sender::new(false),
             log: folder.join(format!("{}.log", spec.name)),
             spec,
-            ready: Cell::new(false),
+            ready: watch::Sender::new(false),
             process: Cell::new(None),
             restarts: Cell::new(0),
             told: RefCell::new(0),
@@ -53,19 +60,28 @@ impl Container {
         protocol::Container {
             name: self.spec.name.clone(),
             pid: self.process.get().map(|(_, host_pid)| host_pid),
-            ready: self.ready.get(),
+            ready: self.is_ready(),
             restarts: self.restarts.get(),
             log: self.log.clone(),
         }
     }
 
+    pub(super) fn is_ready(&self) -> bool {
+        *self.ready.borrow()
+    }
+
+    /// Waits until it is ready. Cancel-safe.
+    pub(super) async fn become_ready(&self) {
+        wait_for(&self.ready, true).await;
+    }
+
     fn set_ready(&self, sandbox: &Sandbox, ready: bool) {
-        if self.ready.replace(ready) != ready {
+        if self.ready.send_replace(ready) != ready {
             sandbox.touch();
         }
     }
 
-    fn streams(&self) -> std::io::Result<Streams> {
+    pub(super) fn streams(&self) -> std::io::Result<Streams> {
         let log = File::options().create(true).append(true).open(&self.log)?;
         Ok(Streams(Stdio::null(), log.try_clone()?.into(), log.into()))
     }
@@ -76,6 +92,10 @@ pub(super) async fn run(sandbox: Rc<Sandbox>, pod: Rc<Pod>, index: usize, stop: 
     let container = &pod.containers[index];
     let mut backoff = Duration::ZERO;
     while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = wait_for(&container.held, false) => {}
+        }
         let begun = Instant::now();
         let reason = match start(&sandbox, &pod, container) {
             Ok(started) => match watch(&sandbox, &pod, container, started, &stop).await {
@@ -84,7 +104,9 @@ pub(super) async fn run(sandbox: Rc<Sandbox>, pod: Rc<Pod>, index: usize, stop: 
             },
             Err(error) => format!("did not start: {error}"),
         };
-        tell(&sandbox, &pod, container, &reason);
+        if !*container.held.borrow() {
+            tell(&sandbox, &pod, container, &reason);
+        }
         backoff = if begun.elapsed() > STEADY { Duration::ZERO } else { backoff };
         tokio::select! {
             () = stop.cancelled() => return,
@@ -93,6 +115,11 @@ pub(super) async fn run(sandbox: Rc<Sandbox>, pod: Rc<Pod>, index: usize, stop: 
         backoff = (backoff * 2).clamp(BACKOFF_LEAST, BACKOFF_MOST);
         container.restarts.set(container.restarts.get() + 1);
     }
+}
+
+async fn wait_for(state: &watch::Sender<bool>, wanted: bool) {
+    // The sender is borrowed, so it lives: the wait cannot fail.
+    let _ = state.subscribe().wait_for(|now| *now == wanted).await;
 }
 
 fn tell(sandbox: &Sandbox, pod: &Pod, container: &Container, reason: &str) {
@@ -128,7 +155,14 @@ pub(super) fn program(
 fn start(sandbox: &Sandbox, pod: &Pod, container: &Container) -> Result<Started, StartError> {
     let mut program = program(sandbox, pod, container, Vec::new())?;
     program.command = container.spec.command.iter().map(|word| environment::expand(word, &program.env)).collect();
-    let streams = container.streams().map_err(|source| StartError::Start { program: "its log".into(), source })?;
+    let file = |program: &str| {
+        let program = program.to_owned();
+        move |source| StartError::Start { program, source }
+    };
+    if let Some(mesh) = sandbox.mesh.as_ref().filter(|_| container.sidecar) {
+        mesh.write_token(pod).map_err(file("it without a join token"))?;
+    }
+    let streams = container.streams().map_err(file("it without a log"))?;
     let started = sandbox.processes.start(&program, streams)?;
     container.process.set(Some((started.pid, started.host_pid)));
     Ok(started)

@@ -8,7 +8,9 @@ use nix::sys::signal::Signal;
 use tokio::net::UnixListener;
 
 use super::exec::{self, Exec};
-use super::state::{FindError, Sandbox};
+use super::find::FindError;
+use super::mesh;
+use super::state::Sandbox;
 use crate::manifest::{ManifestError, Manifests};
 use crate::net::connect_from;
 use crate::process::StartError;
@@ -41,6 +43,10 @@ pub(super) enum RequestError {
     NoPolicy { kind: String, namespace: String, name: String },
     #[error("{0}")]
     Io(#[from] io::Error),
+    #[error("no pod is meshed (label weft.dev/inject: enabled), so there is no control plane")]
+    NoMesh,
+    #[error("the control plane's pod stays: `weft sandbox scale weft-control-plane 0` stops it, and 1 starts it again")]
+    ControlPlaneStays,
     #[error("a signal goes to what an exec on the same connection has started")]
     NoExec,
 }
@@ -90,9 +96,16 @@ async fn answer(sandbox: &Rc<Sandbox>, request: Request) -> Result<Response, Req
         Request::Find(name) => return Ok(Response::Pod(sandbox.pod(&name)?.describe())),
         Request::Delete(name) => {
             let pod = sandbox.pod(&name)?;
+            if pod.workload.is_none() {
+                return Err(RequestError::ControlPlaneStays);
+            }
             pod.stop.cancel();
             sandbox.reconcile();
             pod.gone.cancelled().await;
+        }
+        Request::Scale { deployment, replicas } if is_control_plane(&deployment) => {
+            let signal = (replicas == 0).then_some(Signal::SIGTERM);
+            sandbox.mesh.as_ref().ok_or(RequestError::NoMesh)?.hold(signal);
         }
         Request::Scale { deployment, replicas } => {
             let index = sandbox.deployment(&deployment)?;
@@ -122,10 +135,19 @@ async fn answer(sandbox: &Rc<Sandbox>, request: Request) -> Result<Response, Req
             // The end of this connection, with the whole process, is the answer.
             std::future::pending::<()>().await;
         }
+        Request::StopControlPlane(signal) => {
+            let signal = Signal::try_from(signal).map_err(|_| RequestError::NoSignal(signal))?;
+            sandbox.mesh.as_ref().ok_or(RequestError::NoMesh)?.hold(Some(signal));
+        }
+        Request::StartControlPlane => sandbox.mesh.as_ref().ok_or(RequestError::NoMesh)?.hold(None),
         Request::Signal(_) => return Err(RequestError::NoExec),
         Request::Exec { .. } | Request::Connect { .. } => return Err(RequestError::Streams),
     }
     Ok(Response::Done)
+}
+
+fn is_control_plane(name: &PodName) -> bool {
+    name.name == mesh::CONTROL_PLANE && name.namespace.as_deref().is_none_or(|namespace| namespace == mesh::NAMESPACE)
 }
 
 async fn connect(

@@ -6,9 +6,12 @@
 mod container;
 mod control;
 mod exec;
+mod find;
+mod mesh;
 mod pod;
 mod probe;
 mod relay;
+mod service;
 mod stage;
 mod state;
 mod sync;

@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::container::{self, Container};
 use super::state::Sandbox;
-use super::sync;
+use super::{mesh, sync};
 use crate::address::AddressPair;
-use crate::manifest::{FieldRef, PodTemplate, Workload};
+use crate::manifest::{self, FieldRef, PodTemplate, Workload};
 use crate::net::{Namespaces, NetError};
 use crate::protocol;
 
@@ -41,7 +41,39 @@ pub(super) struct Pod {
     namespaces: OnceCell<Arc<Namespaces>>,
 }
 
+/// What a pod is made from.
+pub(super) struct Parts {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) workload: Option<usize>,
+    pub(super) template: PodTemplate,
+    pub(super) address: AddressPair,
+    pub(super) sidecar: Option<manifest::Container>,
+    pub(super) folder: PathBuf,
+}
+
 impl Pod {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { namespace, name, workload, template, address, sidecar, folder } = parts;
+        let apps = template.containers.iter().map(|spec| Container::new(spec.clone(), &folder, false));
+        let meshed = sidecar.is_some();
+        let sidecar = sidecar.map(|spec| Container::new(spec, &folder, true));
+        Self {
+            containers: apps.chain(sidecar).collect(),
+            namespace,
+            name,
+            workload,
+            template,
+            meshed,
+            address,
+            stop: CancellationToken::new(),
+            gone: CancellationToken::new(),
+            folder,
+            rules: Cell::new(0),
+            namespaces: OnceCell::new(),
+        }
+    }
+
     /// Begins a pod of the workload with this index.
     pub(super) fn start(sandbox: &Rc<Sandbox>, index: usize, workload: &Workload, meshed: bool) {
         let address = match sandbox.addresses.borrow_mut().take() {
@@ -53,24 +85,24 @@ impl Pod {
             None => workload.name.clone(),
         };
         let folder = sandbox.folder.join("pods").join(&workload.namespace).join(&name);
-        let containers = workload.template.containers.iter();
-        let pod = Rc::new(Self {
+        let mesh = sandbox.mesh.as_ref().filter(|_| meshed);
+        let pod = Rc::new(Self::new(Parts {
             namespace: workload.namespace.clone(),
+            name,
             workload: Some(index),
             template: workload.template.clone(),
-            meshed,
             address,
-            containers: containers.map(|spec| Container::new(spec.clone(), &folder)).collect(),
-            stop: CancellationToken::new(),
-            gone: CancellationToken::new(),
+            sidecar: mesh.map(|mesh| mesh::sidecar(mesh, &folder, &sandbox.proxy_env)),
             folder,
-            rules: Cell::new(0),
-            namespaces: OnceCell::new(),
-            name,
-        });
+        }));
         sandbox.pods.borrow_mut().push(pod.clone());
+        pod.spawn(sandbox);
+    }
+
+    /// Brings the pod to life.
+    pub(super) fn spawn(self: Rc<Self>, sandbox: &Rc<Sandbox>) {
         let sandbox = sandbox.clone();
-        tokio::task::spawn_local(async move { pod.live(&sandbox).await });
+        tokio::task::spawn_local(async move { self.live(&sandbox).await });
     }
 
     /// Both addresses, IPv4 first.
@@ -79,7 +111,7 @@ impl Pod {
     }
 
     pub(super) fn ready(&self) -> bool {
-        !self.stop.is_cancelled() && self.containers.iter().all(|container| container.ready.get())
+        !self.stop.is_cancelled() && self.containers.iter().all(|container| container.is_ready())
     }
 
     /// Its namespaces, once they are made.
@@ -150,15 +182,36 @@ impl Pod {
         sync::write_rules(sandbox, self, namespaces.network()).await
     }
 
-    /// Until the pod shall stop, and until all of it has.
+    /// Until the pod shall stop, and until all of it has: the sidecar starts before the apps and ends after them.
     async fn run_containers(self: &Rc<Self>, sandbox: &Rc<Sandbox>) {
-        let mut running = JoinSet::new();
-        for index in 0..self.containers.len() {
-            running.spawn_local(container::run(sandbox.clone(), self.clone(), index, self.stop.clone()));
+        let (mut apps, mut sidecars) = (JoinSet::new(), JoinSet::new());
+        let apps_ended = CancellationToken::new();
+        let start =
+            |index, stop: &CancellationToken| container::run(sandbox.clone(), self.clone(), index, stop.clone());
+        let begin = async {
+            if let Some(index) = self.containers.iter().position(|container| container.sidecar) {
+                mesh::prepare(sandbox, self, &self.containers[index]).await;
+                sidecars.spawn_local(start(index, &apps_ended));
+                self.containers[index].become_ready().await;
+            }
+            for index in (0..self.containers.len()).filter(|index| !self.containers[*index].sidecar) {
+                apps.spawn_local(start(index, &self.stop));
+            }
+        };
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = begin => self.stop.cancelled().await,
         }
-        self.stop.cancelled().await;
         sandbox.touch();
-        while running.join_next().await.is_some() {}
+        let drain = async {
+            for sidecar in self.containers.iter().filter(|container| container.sidecar && container.is_ready()) {
+                mesh::proxy_command(sandbox, self, sidecar, "drain").await;
+            }
+        };
+        let end_apps = async { while apps.join_next().await.is_some() {} };
+        tokio::join!(drain, end_apps);
+        apps_ended.cancel();
+        while sidecars.join_next().await.is_some() {}
     }
 }
 

@@ -9,13 +9,15 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::mesh::Mesh;
 use super::pod::Pod;
+use super::service::{self, Service};
 use super::{control, relay, stage, sync};
-use crate::address::{AddressPair, Allocator, RangeFull};
-use crate::manifest::{self, Manifests};
+use crate::address::{Allocator, RangeFull};
+use crate::manifest::Manifests;
 use crate::net::{NetError, Network};
 use crate::process::Processes;
-use crate::protocol::{self, Event, Listener, PodName, Setup};
+use crate::protocol::{Event, Listener, Setup};
 
 /// How long pods may take to end with `down`; nothing is left of them afterwards either way.
 const DOWN_GRACE: Duration = Duration::from_secs(1);
@@ -33,32 +35,6 @@ pub(super) enum StartError {
     ServiceAddress { service: String, address: IpAddr },
 }
 
-/// Which pod a name means.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum FindError {
-    #[error("there is no {kind} {name}; `weft sandbox ls` shows what there is")]
-    None { kind: &'static str, name: PodName },
-    #[error("{kind} {name} is in the namespaces {}: choose one with -n", namespaces.join(" and "))]
-    Several { kind: &'static str, name: PodName, namespaces: Vec<String> },
-}
-
-/// A Service and the addresses that it was given.
-pub(super) struct Service {
-    pub(super) spec: manifest::Service,
-    /// `None` where it is headless.
-    pub(super) address: Option<AddressPair>,
-}
-
-impl Service {
-    /// Its ClusterIPs, of the families that it asks for.
-    pub(super) fn addresses(&self) -> Vec<IpAddr> {
-        let families = self.spec.families;
-        let v4 = self.address.filter(|_| families.v4).map(|pair| IpAddr::V4(pair.v4));
-        let v6 = self.address.filter(|_| families.v6).map(|pair| IpAddr::V6(pair.v6));
-        v4.into_iter().chain(v6).collect()
-    }
-}
-
 /// Everything of one sandbox. One thread owns it; tasks share it by `Rc`.
 pub(super) struct Sandbox {
     pub(super) folder: PathBuf,
@@ -70,6 +46,10 @@ pub(super) struct Sandbox {
     pub(super) processes: Rc<Processes>,
     pub(super) addresses: RefCell<Allocator>,
     pub(super) pods: RefCell<Vec<Rc<Pod>>>,
+    /// Where any pod is meshed.
+    pub(super) mesh: Option<Mesh>,
+    /// Settings of every sidecar, over the sandbox's own.
+    pub(super) proxy_env: Vec<(String, String)>,
     /// Something has changed that endpoints, names or rules follow from.
     pub(super) changed: Notify,
     /// How often it has.
@@ -85,7 +65,12 @@ impl Sandbox {
     /// Runs until `down`, SIGTERM or the end of whoever started it.
     pub(super) async fn run(setup: Setup) -> Result<(), StartError> {
         let io = |doing| move |source| StartError::Io { doing, source };
-        let services = assign(&setup.manifests.services)?;
+        let services = service::assign(&setup.manifests.services)?;
+        let mut addresses = Allocator::pods();
+        let mesh = match setup.manifests.any_injected() {
+            true => Some(Mesh::new(&setup.folder, addresses.take()?, &setup.control_plane_env)?),
+            false => None,
+        };
         let sandbox = Rc::new(Self {
             network: Network::new(Allocator::gateway()).await?,
             processes: Processes::new(setup.build.clone()).map_err(io("watch for ended processes"))?,
@@ -94,8 +79,10 @@ impl Sandbox {
             manifests: RefCell::new(setup.manifests),
             services,
             listeners: setup.listeners,
-            addresses: RefCell::new(Allocator::pods()),
+            addresses: RefCell::new(addresses),
             pods: RefCell::default(),
+            mesh,
+            proxy_env: setup.proxy_env,
             changed: Notify::new(),
             changes: Cell::new(0),
             ready: watch::Sender::new(false),
@@ -108,6 +95,10 @@ impl Sandbox {
         relay::serve(&sandbox).map_err(io("listen on loopback"))?;
         stage::tell(&Event::Started);
         sync::serve(&sandbox);
+        if let Some(mesh) = &sandbox.mesh {
+            sync::write_registry(&sandbox, mesh).map_err(io("write the control plane's folder"))?;
+            mesh.pod.clone().spawn(&sandbox);
+        }
         sandbox.reconcile();
         sandbox.stop.cancelled().await;
         sandbox.down().await;
@@ -159,21 +150,6 @@ impl Sandbox {
         self.pods.borrow().iter().filter(|pod| !pod.stop.is_cancelled()).cloned().collect()
     }
 
-    /// The one pod of this name.
-    pub(super) fn pod(&self, name: &PodName) -> Result<Rc<Pod>, FindError> {
-        let pods = self.live();
-        let found = pods.iter().filter(|pod| names(name, &pod.namespace, &pod.name)).cloned();
-        one("pod", name, found.map(|pod| (pod.namespace.clone(), pod)).collect())
-    }
-
-    /// The index of the one Deployment of this name.
-    pub(super) fn deployment(&self, name: &PodName) -> Result<usize, FindError> {
-        let manifests = self.manifests.borrow();
-        let all = manifests.workloads.iter().enumerate();
-        let found = all.filter(|(_, load)| load.replicas.is_some() && names(name, &load.namespace, &load.name));
-        one("Deployment", name, found.map(|(index, load)| (load.namespace.clone(), index)).collect())
-    }
-
     /// Whether every pod that shall run runs and is ready.
     pub(super) fn all_ready(&self) -> bool {
         let pods = self.live();
@@ -182,7 +158,8 @@ impl Sandbox {
             let live = pods.iter().filter(|pod| pod.workload == Some(index)).count();
             live == workload.replicas.unwrap_or(1) as usize
         });
-        complete && pods.iter().all(|pod| pod.ready())
+        let mesh_ready = self.mesh.as_ref().is_none_or(|mesh| mesh.pod.ready());
+        complete && mesh_ready && pods.iter().all(|pod| pod.ready())
     }
 
     /// Publishes whether all are ready; says so once.
@@ -193,31 +170,9 @@ impl Sandbox {
         }
     }
 
-    pub(super) fn listing(&self) -> protocol::Listing {
-        let url = |service: &Service, listener: &Listener| {
-            let same = listener.namespace == service.spec.namespace && listener.service == service.spec.name;
-            same.then(|| protocol::Url { port: listener.port, url: listener.url.clone() })
-        };
-        let services = self.services.iter().map(|service| {
-            let addresses = service.addresses();
-            protocol::Service {
-                namespace: service.spec.namespace.clone(),
-                name: service.spec.name.clone(),
-                address: addresses.first().copied(),
-                addresses,
-                ports: service.spec.ports.iter().map(|port| port.port).collect(),
-                urls: self.listeners.iter().filter_map(|listener| url(service, listener)).collect(),
-            }
-        });
-        protocol::Listing {
-            pods: self.live().iter().map(|pod| pod.describe()).collect(),
-            services: services.collect(),
-            control_plane: None,
-        }
-    }
-
     async fn down(self: &Rc<Self>) {
-        let pods = self.pods.borrow().clone();
+        let mut pods = self.pods.borrow().clone();
+        pods.extend(self.mesh.as_ref().map(|mesh| mesh.pod.clone()));
         for pod in &pods {
             pod.stop.cancel();
         }
@@ -232,41 +187,6 @@ impl Sandbox {
             tracing::warn!(%error, "the run folder stays until the next start");
         }
     }
-}
-
-fn names(name: &PodName, namespace: &str, other: &str) -> bool {
-    name.name == other && name.namespace.as_ref().is_none_or(|wanted| wanted == namespace)
-}
-
-fn one<T>(kind: &'static str, name: &PodName, mut found: Vec<(String, T)>) -> Result<T, FindError> {
-    if found.len() > 1 {
-        let namespaces = found.into_iter().map(|(namespace, _)| namespace).collect();
-        return Err(FindError::Several { kind, name: name.clone(), namespaces });
-    }
-    found.pop().map(|(_, item)| item).ok_or_else(|| FindError::None { kind, name: name.clone() })
-}
-
-/// Gives every Service its addresses: first those that ask for one, so that nobody else gets it.
-fn assign(specs: &[manifest::Service]) -> Result<Vec<Service>, StartError> {
-    let mut allocator = Allocator::services();
-    let mut services = Vec::new();
-    for spec in specs {
-        let mut address = None;
-        for wanted in &spec.wanted {
-            if address.is_some_and(|pair: AddressPair| IpAddr::V4(pair.v4) == *wanted || IpAddr::V6(pair.v6) == *wanted)
-            {
-                continue;
-            }
-            let service = format!("{}/{}", spec.namespace, spec.name);
-            let taken = allocator.reserve(*wanted);
-            address = Some(taken.ok_or(StartError::ServiceAddress { service, address: *wanted })?);
-        }
-        services.push(Service { spec: spec.clone(), address });
-    }
-    for service in services.iter_mut().filter(|service| !service.spec.headless && service.address.is_none()) {
-        service.address = Some(allocator.take()?);
-    }
-    Ok(services)
 }
 
 fn stop_on_sigterm(stop: CancellationToken) -> std::io::Result<()> {

@@ -4,12 +4,14 @@ use std::io::{self, Write};
 use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
+use super::mesh::Mesh;
 use super::pod::Pod;
 use super::state::Sandbox;
 use crate::cluster_ip::{self, ClusterIpError, Forward};
 use crate::hosts;
 use crate::net::NetError;
 use crate::picture::{self, PodView, ServiceView};
+use crate::registry;
 
 /// Starts the task that follows every change.
 pub(super) fn serve(sandbox: &Rc<Sandbox>) {
@@ -24,6 +26,14 @@ pub(super) fn serve(sandbox: &Rc<Sandbox>) {
 
 async fn follow(sandbox: &Sandbox) {
     let (ready, changes) = (sandbox.all_ready(), sandbox.changes());
+    if let Some(mesh) = &sandbox.mesh {
+        if let Err(error) = write_registry(sandbox, mesh) {
+            sandbox.warn(&format!("cannot write the control plane's folder: {error}"));
+        }
+        if mesh.pod.ready() {
+            mesh.started.cancel();
+        }
+    }
     for pod in sandbox.live() {
         let Some(network) = pod.network() else {
             continue; // its own start writes both
@@ -40,6 +50,13 @@ async fn follow(sandbox: &Sandbox) {
     if changes == sandbox.changes() {
         sandbox.publish_ready(ready);
     }
+}
+
+/// Writes what has changed into the control plane's folder.
+pub(super) fn write_registry(sandbox: &Sandbox, mesh: &Mesh) -> io::Result<()> {
+    let manifests = sandbox.manifests.borrow();
+    let files = with_picture(sandbox, |services, pods| registry::files(services, pods, &manifests.policies));
+    mesh.registry.borrow_mut().write(files)
 }
 
 /// Writes the pod's /etc/hosts in place: it is mounted, so it must stay the same file.
@@ -81,9 +98,11 @@ pub(super) fn with_picture<T>(sandbox: &Sandbox, view: impl FnOnce(&[ServiceView
         .iter()
         .map(|pod| PodView {
             namespace: &pod.namespace,
+            name: &pod.name,
             template: &pod.template,
             addresses: pod.addresses(),
             ready: pod.ready(),
+            meshed: pod.meshed,
         })
         .collect();
     view(&services, &pods)
