@@ -1,6 +1,7 @@
 //! `weft`: the command-line tool. Each subcommand is a module; this file only leads to them.
 
 mod sandbox;
+mod token;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,8 @@ struct Arguments {
 enum Command {
     /// Run Kubernetes manifests on this machine, each pod in a network namespace
     Sandbox(sandbox::Arguments),
+    /// Join tokens, the proof of identity where there is no Kubernetes
+    Token(token::Arguments),
     /// What `sandbox up` starts: process 1 of a sandbox
     #[command(name = weft_sandbox::SUPERVISOR, hide = true)]
     SandboxSupervisor,
@@ -30,6 +33,7 @@ fn main() -> ExitCode {
         // Before any runtime or thread: a user namespace can be made by a process of one thread only.
         Command::SandboxSupervisor => return weft_sandbox::supervisor::run(),
         Command::Sandbox(arguments) => run(sandbox::run(arguments)),
+        Command::Token(arguments) => token::run(arguments),
     };
     done.unwrap_or_else(|error| {
         tell(&format!("error: {error:#}"));

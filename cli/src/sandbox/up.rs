@@ -20,12 +20,25 @@ pub struct Arguments {
     /// Return once every pod is ready, and leave the sandbox running
     #[arg(long)]
     detach: bool,
+    /// A setting of every sidecar, as WEFT_ACCESS_LOG=json; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    proxy_env: Vec<(String, String)>,
+    /// A setting of the control plane, as WEFT_LOG=debug; may be given several times
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    control_plane_env: Vec<(String, String)>,
+}
+
+fn setting(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Runs until a signal, or until ready with `--detach`.
 pub async fn run(name: &str, arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::new()?;
-    let options = Options::from_files(name, &arguments.files)?;
+    let mut options = Options::from_files(name, &arguments.files)?;
+    options.proxy_env = arguments.proxy_env;
+    options.control_plane_env = arguments.control_plane_env;
     for warning in &options.manifests.warnings {
         tell(&format!("warning: {warning}"));
     }
