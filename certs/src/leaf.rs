@@ -6,7 +6,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::CertificateDer;
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
-use crate::{IdentityError, KeyPair, Peer, SpiffeId, Validity, digest::sha256_hex, tls};
+use crate::{IdentityError, KeyPair, Peer, SpiffeId, TrustBundle, Validity, digest::sha256_hex, tls};
 
 /// A workload's certificate with its key. Cheap to clone; the key never leaves it.
 #[derive(Clone)]
@@ -16,6 +16,11 @@ pub struct Leaf {
     validity: Validity,
     issuer_id: Arc<str>,
 }
+
+/// A chain that leads to no root of a bundle, or is out of date.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Untrusted(rustls::Error);
 
 /// A chain that is no use to its holder.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +77,14 @@ impl Leaf {
         &self.issuer_id
     }
 
+    /// Whether who trusts `bundle` would believe this leaf at `now`.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn verify(&self, bundle: &TrustBundle, now: SystemTime) -> Result<(), Untrusted> {
+        tls::verify_chain(self.chain(), bundle, now).map_err(Untrusted)
+    }
+
     pub(crate) fn certified(&self) -> &CertifiedKey {
         &self.certified
     }
@@ -98,7 +111,17 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{CertificateRequest, Issuer, Root};
+    use crate::{CertificateRequest, Issuer, Root, fixture::Mesh};
+
+    #[test]
+    fn a_leaf_is_believed_by_who_trusts_its_root_while_it_lasts() {
+        let mesh = Mesh::new();
+        let (leaf, now) = (mesh.leaf("orders"), SystemTime::now());
+        leaf.verify(&mesh.bundle(), now).unwrap();
+        leaf.verify(&Mesh::new().bundle(), now).unwrap_err();
+        leaf.verify(&mesh.bundle(), leaf.not_after() + Duration::from_secs(1)).unwrap_err();
+        leaf.verify(&mesh.bundle(), SystemTime::UNIX_EPOCH - Duration::from_secs(1)).unwrap_err();
+    }
 
     #[test]
     fn a_chain_for_another_key_is_refused() {

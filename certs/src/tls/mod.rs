@@ -28,6 +28,7 @@ use rustls::{
 pub use refusal::{RefusedPeer, WrongIdentity, refused, wrong_identity};
 
 use crate::{Leaf, SpiffeId, TrustBundle};
+pub(crate) use verify::verify_chain;
 use verify::{ClientVerifier, ServerVerifier};
 
 const MESH_PROTOCOL: &[u8] = b"weft/1";

@@ -1,6 +1,6 @@
 //! The two verifiers: the chain against the bundle, then who the leaf says it is.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use rustls::{
     DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible, RootCertStore, SignatureScheme,
@@ -33,6 +33,24 @@ pub(super) struct ClientVerifier {
     mandatory: bool,
 }
 
+/// Checks a chain (leaf first) against a bundle as a client does.
+pub(crate) fn verify_chain(chain: &[CertificateDer<'_>], bundle: &TrustBundle, now: SystemTime) -> Result<(), Error> {
+    let (leaf, intermediates) = chain.split_first().ok_or(Error::NoCertificatesPresented)?;
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).map_err(|_| Error::FailedToGetCurrentTime)?;
+    verify(leaf, intermediates, bundle.roots(), UnixTime::since_unix_epoch(now))
+}
+
+fn verify(
+    leaf: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    roots: &RootCertStore,
+    now: UnixTime,
+) -> Result<(), Error> {
+    let algorithms = provider().signature_verification_algorithms.all;
+    let leaf = ParsedCertificate::try_from(leaf)?;
+    verify_server_cert_signed_by_trust_anchor(&leaf, roots, intermediates, now, algorithms)
+}
+
 impl ServerVerifier {
     pub(super) fn new(bundle: &TrustBundle, expected: SpiffeId) -> Self {
         Self { roots: bundle.roots().clone(), expected }
@@ -51,9 +69,7 @@ impl ServerCertVerifier for ServerVerifier {
         let expected = || self.expected.clone();
         let not_the = |source| RefusedPeer::NotThe { expected: expected(), source };
         check_size(leaf, intermediates).map_err(not_the)?;
-        let parsed = ParsedCertificate::try_from(leaf)?;
-        let algorithms = provider().signature_verification_algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, algorithms)?;
+        verify(leaf, intermediates, &self.roots, now)?;
         let actual = identity_of(std::slice::from_ref(leaf)).map_err(not_the)?;
         if actual != self.expected {
             return Err(RefusedPeer::from(WrongIdentity { expected: expected(), actual }).into());
