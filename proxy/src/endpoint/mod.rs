@@ -1,1 +1,5 @@
-//! To come.
+//! How an endpoint is reached: over the mesh by its links, or directly; which connection serves a stream.
+
+mod connect;
+
+pub use connect::{ConnectError, Dial, connect};
