@@ -80,7 +80,12 @@ impl Network {
         tokio::task::spawn_local(connection);
         link_up(&handle, index_of(&handle, "lo").await?).await?;
         let bridge = LinkBridge::new(BRIDGE).build();
-        handle.link().add(bridge).execute().await.map_err(netlink("make a bridge"))?;
+        handle
+            .link()
+            .add(bridge)
+            .execute()
+            .await
+            .map_err(netlink("make a bridge (the kernel needs CONFIG_BRIDGE, module bridge)"))?;
         let bridge = index_of(&handle, BRIDGE).await?;
         add_addresses(&handle, bridge, gateway).await?;
         link_up(&handle, bridge).await?;
@@ -118,7 +123,12 @@ fn configure_pod(cable: String, home: OwnedFd, address: AddressPair, gateway: Ad
         tokio::task::spawn_local(connection);
         link_up(&handle, index_of(&handle, "lo").await?).await?;
         let veth = LinkVeth::new("eth0", &cable).build();
-        handle.link().add(veth).execute().await.map_err(netlink("make a veth pair"))?;
+        handle
+            .link()
+            .add(veth)
+            .execute()
+            .await
+            .map_err(netlink("make a veth pair (the kernel needs CONFIG_VETH, module veth)"))?;
         let far = index_of(&handle, &cable).await?;
         let send = LinkUnspec::new_with_index(far).setns_by_fd(std::os::fd::AsRawFd::as_raw_fd(&home)).build();
         handle.link().set(send).execute().await.map_err(netlink("hand a veth over"))?;

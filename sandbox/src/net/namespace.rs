@@ -59,7 +59,8 @@ fn create_here(name: &str, hosts: &Path) -> Result<Namespaces, NetError> {
     let none = None::<&str>;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
     mount(none, "/", none, private, none).map_err(system("make a pod's mounts private"))?;
-    mount(Some(hosts), "/etc/hosts", none, MsFlags::MS_BIND, none).map_err(system("mount a pod's /etc/hosts"))?;
+    mount(Some(hosts), "/etc/hosts", none, MsFlags::MS_BIND, none)
+        .map_err(system("mount a pod's /etc/hosts (this machine must have that file)"))?;
     nix::unistd::sethostname(name).map_err(system("set a pod's host name"))?;
     Ok(Namespaces { network: open("net")?, mounts: open("mnt")?, name: open("uts")? })
 }
