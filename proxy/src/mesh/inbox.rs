@@ -56,18 +56,39 @@ impl Received {
         self.frames.consume(std::mem::take(&mut self.shown));
         let frame = frames::first(self.frames.filled()).ok().flatten()?;
         self.shown = frame.size();
-        let (payload, end) = (frame.payload, frame.end());
-        Some(match frame.kind {
-            Kind::HEAD => Event::Head { payload, interim: frame.flags.has(Flags::INTERIM), end },
-            Kind::TRAILERS => Event::Trailers { lines: payload },
-            _ if payload.is_empty() => Event::End,
-            _ => Event::Data { bytes: payload, end },
-        })
+        Some(event(frame))
+    }
+
+    /// The next event, which stays the next.
+    pub fn peek(&mut self) -> Option<Event<'_>> {
+        self.frames.consume(std::mem::take(&mut self.shown));
+        frames::first(self.frames.filled()).ok().flatten().map(event)
+    }
+
+    /// Bytes of heads and trailers that were not looked at.
+    pub(super) fn heads(&self) -> usize {
+        let mut rest = self.frames.filled().get(self.shown..).unwrap_or_default();
+        let mut heads = 0;
+        while let Ok(Some(frame)) = frames::first(rest) {
+            heads += if frame.kind == Kind::DATA { 0 } else { frame.size() };
+            rest = &rest[frame.size()..];
+        }
+        heads
     }
 
     /// Whether there is nothing that was not looked at.
     pub fn is_empty(&self) -> bool {
         self.frames.len() == self.shown
+    }
+}
+
+fn event(frame: Frame<'_>) -> Event<'_> {
+    let (payload, end) = (frame.payload, frame.end());
+    match frame.kind {
+        Kind::HEAD => Event::Head { payload, interim: frame.flags.has(Flags::INTERIM), end },
+        Kind::TRAILERS => Event::Trailers { lines: payload },
+        _ if payload.is_empty() => Event::End,
+        _ => Event::Data { bytes: payload, end },
     }
 }
 
@@ -110,6 +131,15 @@ impl Inbox {
 
     pub(super) fn is_empty(&self) -> bool {
         self.buf.is_empty()
+    }
+
+    /// Puts back what was taken and not looked at, before what came since.
+    pub(super) fn put_back(&mut self, received: Received) {
+        let mut frames = received.frames;
+        frames.consume(received.shown);
+        frames.vec().extend_from_slice(self.buf.filled());
+        self.buf = frames;
+        self.data_at = None;
     }
 
     pub(super) fn take(&mut self) -> Received {

@@ -108,6 +108,21 @@ impl Stream {
         self.link.mux(|mux| mux.taken(self.key, count));
     }
 
+    /// Puts back what was received and not looked at: it is received again, before what came since.
+    pub fn put_back(&self, received: Received) {
+        self.link.mux(|mux| mux.put_back(self.key, received));
+    }
+
+    /// Whether the peer's half is over, with all that came of it perhaps still to be received.
+    pub fn peer_has_ended(&self) -> bool {
+        self.link.mux(|mux| mux.peer_has_ended(self.key))
+    }
+
+    /// Whether ACCEPT, or what implies it, was sent or has come.
+    pub fn is_accepted(&self) -> bool {
+        self.link.mux(|mux| mux.is_accepted(self.key))
+    }
+
     /// Why the stream cannot go on, if so; without waiting.
     pub fn failure(&self) -> Option<StreamError> {
         self.link.mux(|mux| mux.fate(self.key))

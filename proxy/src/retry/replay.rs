@@ -27,6 +27,11 @@ impl Replay {
         }
     }
 
+    /// How many bytes more it takes.
+    pub fn room(&self) -> usize {
+        if self.lost { 0 } else { REPLAY_LIMIT - self.body.len() }
+    }
+
     /// The request is whole, with these trailers.
     pub fn end(&mut self, trailers: Option<&[u8]>) {
         self.trailers = trailers.map(<[u8]>::to_vec);

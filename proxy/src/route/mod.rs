@@ -7,7 +7,13 @@ mod compare;
 mod rule;
 mod split;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 
 use weft_api::{Destination, RetryRule, RouteView};
 
@@ -32,12 +38,14 @@ pub enum RouteError {
 /// The routes of one destination. Immutable.
 #[derive(Debug, Default)]
 pub struct RouteTable {
-    rules: Vec<Rule>,
+    rules: Vec<Arc<Rule>>,
 }
 
 /// A rule that requests follow.
 #[derive(Debug)]
 pub struct Rule {
+    /// Unique in this process: the same rule read again has another.
+    pub id: u64,
     /// `namespace/name/rule` of the HTTPRoute, for metrics and messages.
     pub name: Arc<str>,
     /// Where its requests go.
@@ -55,12 +63,14 @@ pub struct Rule {
 #[derive(Debug)]
 pub enum Found<'a> {
     /// The rule to follow.
-    Rule(&'a Rule),
+    Rule(&'a Arc<Rule>),
     /// The destination has no routes: it is its own backend.
     NoRoutes,
     /// There are routes, and none is for this request: 404 (Gateway API).
     NoMatch,
 }
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl RouteTable {
     /// The table of these rules; `backend` gives the shared backend of each destination that they name.
@@ -73,14 +83,15 @@ impl RouteTable {
     ) -> Result<Self, RouteError> {
         let rules = routes.into_iter().map(|route| {
             let conditions = Conditions::new(&route)?;
-            Ok(Rule {
+            Ok(Arc::new(Rule {
+                id: NEXT_ID.fetch_add(1, Relaxed),
                 name: route.name.into(),
                 split: Split::new(route.backends, &mut backend),
                 request_timeout: route.request_timeout,
                 backend_request_timeout: route.backend_request_timeout,
                 retry: route.retry,
                 conditions,
-            })
+            }))
         });
         Ok(Self { rules: rules.collect::<Result<_, _>>()? })
     }
@@ -97,7 +108,7 @@ impl RouteTable {
     }
 
     /// All rules, in order of precedence.
-    pub fn rules(&self) -> &[Rule] {
+    pub fn rules(&self) -> &[Arc<Rule>] {
         &self.rules
     }
 

@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::SystemTime,
 };
 
@@ -58,6 +58,7 @@ where
     let unread = driver.is_refused_in_handshake(&cause);
     let established = driver.times.up && !unread;
     link.mux(|mux| mux.lose(cause.clone(), unread));
+    link.state.borrow_mut().waits_for_up.take().into_iter().for_each(Waker::wake);
     drop(lost_early);
     goodbye::say(driver.io, &driver.out[driver.sent..]).await;
     LinkEnd { cause, established }
@@ -255,20 +256,30 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Driver<'a, T> {
         if self.tls.alpn() != Some(ALPN) {
             return Err(ProtocolError::Alpn.into());
         }
+        if !matches!(self.tls, Tls::Within) {
+            self.recognise()?;
+        }
+        self.times.up = true;
+        let mut state = self.link.state.borrow_mut();
+        state.up = true;
+        state.waits_for_up.take().into_iter().for_each(Waker::wake);
+        if state.mux.wants_write() {
+            state.wake();
+        }
+        Ok(())
+    }
+
+    /// Who the peer is, and until when that holds.
+    fn recognise(&mut self) -> Result<(), LinkError> {
         let peer = Peer::of(self.tls.peer_chain()).map_err(LinkError::Identity)?;
         // A resumed session was not verified anew.
         let expired = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
         let left = peer.not_after.duration_since(SystemTime::now());
         let left = left.map_err(|_| LinkError::Handshake(Arc::new(expired)))?;
-        self.times.up = true;
         if let Some(end) = Instant::now().checked_add(left) {
             self.link.expires_at(end);
         }
-        let mut state = self.link.state.borrow_mut();
-        state.peer = Some(peer.identity);
-        if state.mux.wants_write() {
-            state.wake();
-        }
+        self.link.state.borrow_mut().peer = Some(peer.identity);
         Ok(())
     }
 

@@ -8,9 +8,10 @@ mod tests;
 
 use std::{
     cell::{Cell, RefCell},
+    future::poll_fn,
     rc::Rc,
     sync::Arc,
-    task::Waker,
+    task::{Poll, Waker},
     time::Duration,
 };
 
@@ -46,6 +47,9 @@ struct State {
     driver: Option<Waker>,
     asked: bool,
     peer: Option<SpiffeId>,
+    /// The handshake is over, and who waits for that.
+    up: bool,
+    waits_for_up: Option<Waker>,
     /// Since when streams are open, or since when none is.
     since: Instant,
     expires: Option<Instant>,
@@ -102,6 +106,25 @@ impl Link {
         Self::new(Tls::server(config), Side::Acceptor, limits)
     }
 
+    /// Both ends of a link that stays within this worker: no TLS, and nobody to be verified. `run_client` and `run_server`
+    /// get the two ends of a pipe.
+    pub fn within(limits: Limits) -> (Rc<Self>, Rc<Self>) {
+        (Self::new(Ok(Tls::Within), Side::Opener, limits), Self::new(Ok(Tls::Within), Side::Acceptor, limits))
+    }
+
+    /// Waits until the handshake is over, well or not. Cancel-safe; one caller at a time.
+    pub async fn established(&self) {
+        poll_fn(|cx| {
+            let mut state = self.state.borrow_mut();
+            if state.up || state.mux.lost().is_some() {
+                return Poll::Ready(());
+            }
+            state.waits_for_up = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
     fn new(tls: Result<Tls, rustls::Error>, side: Side, limits: Limits) -> Rc<Self> {
         let mut mux = Mux::new(side, limits.streams);
         let tls = tls.map_err(|error| mux.lose(LinkError::Handshake(Arc::new(error)), false)).ok();
@@ -111,6 +134,8 @@ impl Link {
             driver: None,
             asked: false,
             peer: None,
+            up: false,
+            waits_for_up: None,
             since: Instant::now(),
             expires: limits.expires,
             asked_to: Asked::Nothing,

@@ -237,6 +237,23 @@ impl Mux {
         Poll::Ready(Ok(received))
     }
 
+    /// Puts back what was taken and not looked at.
+    pub(super) fn put_back(&mut self, key: Key, received: Received) {
+        let Some(slot) = self.slot(key) else { return };
+        let heads = received.heads();
+        slot.inbox.put_back(received);
+        slot.heads += heads;
+        self.heads += heads;
+    }
+
+    pub(super) fn peer_has_ended(&mut self, key: Key) -> bool {
+        self.slot(key).is_none_or(|slot| slot.ended)
+    }
+
+    pub(super) fn is_accepted(&mut self, key: Key) -> bool {
+        self.slot(key).is_some_and(|slot| slot.accepted)
+    }
+
     /// Whether the peer's app took the stream.
     pub(super) fn poll_accepted(&mut self, key: Key, cx: &Context<'_>) -> Poll<Result<(), StreamError>> {
         let Some(slot) = self.slot(key) else { return Poll::Ready(Err(GONE)) };
