@@ -1,1 +1,114 @@
-//! To come.
+//! The inbound path, top to bottom: what happens to a connection that comes to this pod.
+//!
+//! 1. `listen` accepted it. Straight to the mesh port it is another proxy's; redirected from elsewhere, it is a client
+//!    outside of the mesh.
+//! 2. `mesh` proves who the peer is and takes its streams. A client outside of the mesh is served by `client`, whose
+//!    streams come here as well.
+//! 3. `authz` decides on the stream's target port.
+//! 4. `server` takes the stream to the app, at the pod's own address.
+
+use std::{net::SocketAddr, pin::pin, rc::Rc};
+
+use tokio::time::Instant;
+use tracing::debug;
+
+use crate::{
+    authz::{self, Denied},
+    client,
+    error::Reason,
+    listen::{Connection, OriginalDestination},
+    mesh::{Incoming, Link, Refusal},
+    origin::{AppTarget, Origin},
+    server::{self, Delivery},
+    tcp,
+    telemetry::Direction,
+    worker::Worker,
+};
+
+/// Serves a connection to this pod until it is over.
+pub async fn serve(worker: Rc<Worker>, connection: Connection) {
+    let Ok(orig_dst) = OriginalDestination::Kernel.of(&connection.stream) else { return };
+    let ports = &worker.shared.config.ports;
+    match orig_dst.0.port() {
+        port if port == ports.inbound => from_peer(&worker, connection).await,
+        port if ports.own().contains(&port) => worker.shared.metrics.error(Direction::Inbound, Reason::Loop),
+        _ => from_outside(&worker, connection, orig_dst.0).await,
+    }
+}
+
+/// Another proxy: each of its streams is a request or a connection to the app.
+async fn from_peer(worker: &Rc<Worker>, connection: Connection) {
+    let Connection { stream, client, presence: _presence } = connection;
+    let shared = &worker.shared;
+    let (Ok(_peer), Ok(local)) = (shared.peers.enter(client.0.ip()), stream.local_addr()) else {
+        return shared.metrics.error(Direction::Inbound, Reason::Overloaded);
+    };
+    let Some(current) = shared.identity.current() else {
+        return shared.metrics.error(Direction::Inbound, Reason::Handshake);
+    };
+    let slot = shared.handshakes.take().await;
+    let link = Link::server(current.tls.server(), worker.link_limits(current.expires));
+    worker.links.accepted(&link);
+    let established = link.clone();
+    let run = link.run_server(stream, {
+        let worker = worker.clone();
+        move |incoming| {
+            let address = SocketAddr::new(local.ip(), incoming.open.target_port);
+            admit(&worker, incoming, address);
+        }
+    });
+    let mut run = pin!(run);
+    let end = tokio::select! {
+        biased;
+        () = established.established() => {
+            drop(slot);
+            run.await
+        }
+        end = &mut run => end,
+    };
+    if !end.established {
+        debug!(error = %end.cause, client.addr = %client, "handshake failed");
+        shared.metrics.error(Direction::Inbound, Reason::Handshake);
+    }
+}
+
+/// A client outside of the mesh.
+async fn from_outside(worker: &Rc<Worker>, connection: Connection, address: SocketAddr) {
+    let Connection { stream, client, presence: _presence } = connection;
+    let wait = Instant::now() + worker.shared.config.timeouts.discovery;
+    let Some(policy) = worker.shared.directory.inbound().port_by(address.port(), wait).await else {
+        debug!(client.addr = %client, orig_dst = %address, "no policy known yet");
+        worker.shared.metrics.error(Direction::Inbound, Reason::DiscoveryTimeout);
+        return tcp::reset_on_close(&stream);
+    };
+    let origin = Origin::App(AppTarget { address, policy });
+    client::serve(worker, &origin, stream).await;
+}
+
+/// A stream to the app: refused, or delivered. `address` is the pod's own, with the port that the client wants.
+pub fn admit(worker: &Rc<Worker>, incoming: Incoming, address: SocketAddr) {
+    let (shared, port) = (&worker.shared, address.port());
+    let refuse = |incoming: &Incoming, refusal: Refusal| {
+        shared.metrics.error(Direction::Inbound, refusal.reason());
+        incoming.stream.refuse(refusal);
+    };
+    if shared.config.ports.own().contains(&port) || shared.config.interception.skipped_inbound_ports.contains(port) {
+        return refuse(&incoming, Refusal::Loop);
+    }
+    let Some(policy) = shared.directory.inbound().port(port) else { return refuse(&incoming, Refusal::NotDelivered) };
+    let client = incoming.stream.peer();
+    if let Err(denied) = authz::check(&policy.rule, port, client.as_ref()) {
+        debug!(error = %denied, orig_dst = %address, "call refused");
+        let refusal = match denied {
+            Denied::MtlsRequired { .. } => Refusal::MtlsRequired,
+            Denied::NotAllowed { .. } => Refusal::Denied,
+        };
+        return refuse(&incoming, refusal);
+    }
+    let Some(permit) = shared.inbound_in_flight.acquire() else { return refuse(&incoming, Refusal::Overloaded) };
+    let counted = worker.counted(&policy, client.as_ref(), (port, incoming.open.protocol));
+    let connect_deadline = shared.config.timeouts.connect_inbound;
+    let delivery =
+        Delivery { client, counted, permit: Some(permit), ..Delivery::of(incoming, address, connect_deadline) };
+    server::deliver(worker, delivery);
+}

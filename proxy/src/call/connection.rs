@@ -1,0 +1,88 @@
+//! A connection of bytes on its way: the same steps as for a request, but one choice lasts for the whole connection.
+
+use std::rc::Rc;
+
+use super::judge;
+use crate::{
+    balance::Lease,
+    error::{Reason, Verdict},
+    mesh::{Open, Protocol, Stream},
+    origin::Origin,
+    policy::Backend,
+    telemetry::OpenConnection,
+    worker::Worker,
+};
+
+/// Endpoints that are tried before the client is told.
+const MOST_TRIES: usize = 3;
+
+/// A connection that has a server.
+pub struct Connected {
+    /// Its bytes.
+    pub stream: Stream,
+    /// Its place in the figures.
+    pub counted: OpenConnection,
+    /// The endpoint counts it as long as it lasts.
+    _lease: Option<Lease>,
+}
+
+/// Finds a server that takes the connection. Nothing of it was sent yet, so every failure may be tried elsewhere.
+///
+/// # Errors
+/// Why none did.
+pub async fn connect(worker: &Rc<Worker>, origin: &Origin, protocol: Protocol) -> Result<Connected, Reason> {
+    let open = Open { target_port: 0, protocol, deadline: None, retried: false, target: None, trace: None };
+    let backend = match origin {
+        Origin::Nowhere(nowhere) => return Err(nowhere.reason),
+        Origin::App(app) => {
+            let stream = worker.open_to_app(app, open)?;
+            stream.accepted().await.map_err(|error| error.reason())?;
+            let counted = worker.tcp_series(origin, false).opened();
+            return Ok(Connected { stream, counted, _lease: None });
+        }
+        Origin::Pod(pod) => pod.backend.clone(),
+        Origin::Service(policy) => policy.backend.clone(),
+    };
+    let mut tried = Vec::new();
+    loop {
+        match attempt(worker, origin, &backend, (open, &tried)).await {
+            Ok(connected) => return Ok(connected),
+            Err((endpoint, reason)) => {
+                tried.extend(endpoint);
+                if reason.verdict() != Verdict::NeverDelivered || tried.len() >= MOST_TRIES {
+                    return Err(reason);
+                }
+            }
+        }
+    }
+}
+
+async fn attempt(
+    worker: &Rc<Worker>,
+    origin: &Origin,
+    backend: &Backend,
+    (open, tried): (Open, &[u64]),
+) -> Result<Connected, (Option<u64>, Reason)> {
+    let mut lease =
+        worker.pick(backend, tried, worker.destination(origin).as_deref()).await.map_err(|reason| (None, reason))?;
+    let id = lease.endpoint().id;
+    let opened = match worker.open_to_endpoint(lease.endpoint(), open) {
+        Ok(stream) => stream.accepted().await.map(|()| stream).map_err(|error| error.reason()),
+        Err(reason) => Err(reason),
+    };
+    match opened {
+        Ok(stream) => {
+            lease.success();
+            let counted = worker.tcp_series(origin, lease.endpoint().identity.is_some()).opened();
+            Ok(Connected { stream, counted, _lease: Some(lease) })
+        }
+        Err(reason) => {
+            if judge(&mut lease, reason)
+                && let Some(destination) = worker.destination(origin)
+            {
+                destination.ejected();
+            }
+            Err((Some(id), reason))
+        }
+    }
+}

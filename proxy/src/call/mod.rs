@@ -1,0 +1,293 @@
+//! One request over all its tries: the steps of the outbound path that HTTP/1.x and HTTP/2 clients share.
+//!
+//! [`Call::begin`] finds the route and the time limits, [`Call::open`] chooses an endpoint and a stream for a try,
+//! [`Call::decide`] says whether another try is safe and allowed, [`Call::finish`] counts. Who moves a try's bytes is
+//! `client/`.
+
+mod connection;
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+pub use connection::{Connected, connect};
+
+use tokio::time::Instant;
+
+use crate::{
+    balance::Lease,
+    error::{Reason, Verdict},
+    http::{RequestHead, Version, grpc_timeout},
+    limit::Permit,
+    mesh::{self, Open, Stream},
+    origin::Origin,
+    policy::{Backend, DestinationPolicy},
+    retry::{self, Budget, Decision, Outcome, Replay, Stop, Traits},
+    route::{Found, Rule},
+    telemetry::{DestinationSeries, HttpSeries, RetryOutcome},
+    timeout::{self, Deadline},
+    worker::Worker,
+};
+
+/// A request on its way. Dropped before it was finished, it counts as given up by its client.
+pub struct Call<'a> {
+    worker: &'a Rc<Worker>,
+    origin: &'a Origin,
+    rule: Option<Arc<Rule>>,
+    protocol: mesh::Protocol,
+    traits: Traits,
+    started: Instant,
+    deadline: Deadline,
+    tries: u32,
+    /// Endpoints that earlier tries went to.
+    tried: Vec<u64>,
+    series: Option<Arc<HttpSeries>>,
+    destination: Option<Arc<DestinationSeries>>,
+    counted: Cell<bool>,
+    _permit: Permit,
+}
+
+/// One try: a stream, and the lease on the endpoint that it leads to.
+pub struct Attempt {
+    /// Where the request goes.
+    pub stream: Stream,
+    lease: RefCell<Option<Lease>>,
+    status: Cell<u16>,
+    meshed: bool,
+}
+
+impl Attempt {
+    /// The head of the answer is there.
+    pub fn responded(&self, status: u16) {
+        self.status.set(status);
+        if let Some(lease) = &mut *self.lease.borrow_mut() {
+            lease.responded();
+        }
+    }
+
+    /// Whether the other end of the stream is another proxy.
+    pub fn is_meshed(&self) -> bool {
+        self.meshed
+    }
+}
+
+impl<'a> Call<'a> {
+    /// Finds the route of a request and its time limits, and takes a place among those in flight.
+    ///
+    /// # Errors
+    /// [`Reason::Overloaded`], [`Reason::NoRoute`].
+    pub fn begin(worker: &'a Rc<Worker>, origin: &'a Origin, head: &RequestHead<'_>) -> Result<Self, Reason> {
+        let permit = worker.shared.in_flight.acquire().ok_or(Reason::Overloaded)?;
+        let (rule, budget) = match origin {
+            Origin::Service(policy) => (rule(policy, head)?, Some(&policy.budget)),
+            Origin::Pod(pod) => (None, Some(&pod.budget)),
+            Origin::App(_) => (None, None),
+            Origin::Nowhere(nowhere) => return Err(nowhere.reason),
+        };
+        if let Some(budget) = budget {
+            budget.deposit();
+        }
+        let started = Instant::now();
+        let limits = timeout::Limits {
+            request: rule.as_deref().and_then(|rule| rule.request_timeout),
+            backend_request: rule.as_deref().and_then(|rule| rule.backend_request_timeout),
+            grpc: head.field(b"grpc-timeout").and_then(grpc_timeout),
+            propagated: None,
+        };
+        let http2 = head.version() == Version::Http2;
+        Ok(Self {
+            worker,
+            origin,
+            destination: worker.destination(origin),
+            protocol: if http2 { mesh::Protocol::Http2 } else { mesh::Protocol::Http1 },
+            traits: traits(head),
+            started,
+            deadline: Deadline::new(started, &limits),
+            rule,
+            tries: 0,
+            tried: Vec::new(),
+            series: None,
+            counted: Cell::new(false),
+            _permit: permit,
+        })
+    }
+
+    /// What is left of the request's time. None: there is no limit.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.deadline.at().map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// What one try may take. None: there is no limit.
+    pub fn try_limit(&self) -> Option<Duration> {
+        self.rule.as_ref().and_then(|rule| rule.backend_request_timeout)
+    }
+
+    /// Room for what another try would have to send again.
+    pub fn replay(&self) -> Replay {
+        Replay::new()
+    }
+
+    /// Chooses an endpoint and opens a stream to it. Waits for an endpoint if there is none, at most `WEFT_QUEUE_WAIT`.
+    ///
+    /// # Errors
+    /// Why there is no stream. Nothing was sent then.
+    pub async fn open(&mut self) -> Result<Attempt, Reason> {
+        self.tries += 1;
+        let mut open = Open {
+            target_port: 0,
+            protocol: self.protocol,
+            deadline: self.deadline.remaining(Instant::now()),
+            retried: self.tries > 1,
+            target: None,
+            trace: None,
+        };
+        let backend = match self.origin {
+            Origin::App(app) => {
+                let stream = self.worker.open_to_app(app, open)?;
+                return Ok(Attempt { stream, lease: RefCell::new(None), status: Cell::new(0), meshed: false });
+            }
+            Origin::Pod(pod) => pod.backend.clone(),
+            Origin::Service(policy) => self.backend(policy)?,
+            Origin::Nowhere(nowhere) => return Err(nowhere.reason),
+        };
+        let lease = self.worker.pick(&backend, &self.tried, self.destination.as_deref()).await?;
+        let endpoint = lease.endpoint();
+        open.target_port = endpoint.addr.0.port();
+        self.series = Some(self.worker.series(self.origin, self.rule.as_deref(), endpoint, self.protocol));
+        let stream = self.worker.open_to_endpoint(endpoint, open)?;
+        let meshed = endpoint.identity.is_some();
+        Ok(Attempt { stream, lease: RefCell::new(Some(lease)), status: Cell::new(0), meshed })
+    }
+
+    fn backend(&self, policy: &DestinationPolicy) -> Result<Arc<Backend>, Reason> {
+        match &self.rule {
+            None => Ok(policy.backend.clone()),
+            Some(rule) => rule.split.pick().cloned().ok_or(Reason::NoBackend),
+        }
+    }
+
+    /// Whether, and after which pause, the request is tried again. A yes has been paid from the budget.
+    pub fn decide(&self, outcome: Outcome, replayable: bool) -> Option<Duration> {
+        let budget = self.budget()?;
+        let asked = self.rule.as_ref().and_then(|rule| rule.retry.as_ref());
+        let refused = match retry::may_retry(outcome, self.traits, asked, self.tries) {
+            Decision::Stop(Stop::Final) => return None,
+            Decision::Stop(Stop::NotIdempotent | Stop::NotAsked) => RetryOutcome::RefusedUnsafe,
+            Decision::Stop(Stop::Attempts) => RetryOutcome::RefusedAttempts,
+            Decision::Stop(Stop::Marked) => RetryOutcome::RefusedMarked,
+            Decision::Retry { .. } if !replayable => RetryOutcome::RefusedBody,
+            Decision::Retry { after } if self.remaining().is_some_and(|left| left <= after) => {
+                RetryOutcome::RefusedDeadline
+            }
+            Decision::Retry { .. } if !budget.withdraw() => RetryOutcome::RefusedBudget,
+            Decision::Retry { after } => {
+                self.count_retry(RetryOutcome::Done);
+                return Some(after);
+            }
+        };
+        self.count_retry(refused);
+        None
+    }
+
+    fn budget(&self) -> Option<&Budget> {
+        match self.origin {
+            Origin::Service(policy) => Some(&policy.budget),
+            Origin::Pod(pod) => Some(&pod.budget),
+            Origin::App(_) | Origin::Nowhere(_) => None,
+        }
+    }
+
+    fn count_ejection(&self) {
+        if let Some(destination) = &self.destination {
+            destination.ejected();
+        }
+    }
+
+    fn count_retry(&self, outcome: RetryOutcome) {
+        if let Some(destination) = &self.destination {
+            destination.retry(outcome);
+        }
+    }
+
+    /// A try has come to nothing; without a reason it was the client, or the answer, that ended it.
+    pub fn gave_up(&mut self, attempt: &Attempt, reason: Option<Reason>) {
+        let Some(mut lease) = attempt.lease.borrow_mut().take() else { return };
+        self.tried.push(lease.endpoint().id);
+        match reason {
+            None => {}
+            Some(reason) if judge(&mut lease, reason) => self.count_ejection(),
+            Some(_) => {}
+        }
+    }
+
+    /// The answer has been passed on whole.
+    pub fn finish(&self, attempt: &Attempt, grpc_status: Option<u8>) {
+        let status = attempt.status.get();
+        if let Some(lease) = &mut *attempt.lease.borrow_mut() {
+            if !is_failure(status, grpc_status) {
+                lease.success();
+            } else if lease.failure() {
+                self.count_ejection();
+            }
+        }
+        self.count(status, grpc_status);
+    }
+
+    /// The request has failed for a reason of the mesh's own; the client gets, or got, no whole answer.
+    pub fn failed(&self, reason: Reason) {
+        let grpc = (self.protocol == mesh::Protocol::Http2).then(|| reason.grpc_status());
+        self.count(reason.status(), grpc);
+    }
+
+    fn count(&self, status: u16, grpc_status: Option<u8>) {
+        if !self.counted.replace(true)
+            && let Some(series) = &self.series
+        {
+            series.record(status, grpc_status, self.started.elapsed());
+        }
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.count(0, None);
+    }
+}
+
+fn rule(policy: &DestinationPolicy, head: &RequestHead<'_>) -> Result<Option<Arc<Rule>>, Reason> {
+    match policy.routes.load().find(head) {
+        Found::Rule(rule) => Ok(Some(rule.clone())),
+        Found::NoRoutes => Ok(None),
+        Found::NoMatch => Err(Reason::NoRoute),
+    }
+}
+
+/// What of a request decides whether it may be sent twice.
+fn traits(head: &RequestHead<'_>) -> Traits {
+    let has_key = head.field(b"idempotency-key").is_some();
+    let marked = head
+        .fields()
+        .filter(|field| field.name.eq_ignore_ascii_case(b"tracestate"))
+        .any(|field| retry::is_marked(field.value));
+    Traits { idempotent: retry::idempotent(head.method(), has_key), marked }
+}
+
+/// What the breaker learns from a failed try; true: it has set the endpoint aside.
+fn judge(lease: &mut Lease, reason: Reason) -> bool {
+    match (reason, reason.verdict()) {
+        // The endpoint is well; this client may not call it, or asked for too much of its time.
+        (Reason::Denied | Reason::MtlsRequired | Reason::Loop | Reason::RequestTimeout, _) => false,
+        (_, Verdict::NeverDelivered) => lease.refused(),
+        (_, Verdict::MaybeDelivered | Verdict::Final) => lease.failure(),
+    }
+}
+
+/// Whether an answer speaks against the endpoint: the server's own errors, not the client's.
+fn is_failure(status: u16, grpc_status: Option<u8>) -> bool {
+    // UNKNOWN, DEADLINE_EXCEEDED, INTERNAL, UNAVAILABLE, DATA_LOSS; 501 says that a method is not there.
+    let of_grpc = matches!(grpc_status, Some(2 | 4 | 13 | 14 | 15));
+    of_grpc || (status >= 500 && status != 501)
+}

@@ -1,0 +1,57 @@
+//! Serves an app's client connection: finds out what it speaks; each request, or the connection itself, goes to a stream.
+//!
+//! Which stream is the business of `call.rs`. The other end of a stream, where a server is, is `server/`, here or beside
+//! that server.
+
+mod first;
+mod http1;
+mod http2;
+mod opaque;
+mod prefixed;
+
+use std::rc::Rc;
+
+use tokio::net::TcpStream;
+use weft_api::AppProtocol;
+
+use crate::{detect::Detected, origin::Origin, relay::AppConn, telemetry::Protocol, worker::Worker};
+use first::First;
+
+/// Serves the connection until it is over.
+pub async fn serve(worker: &Rc<Worker>, origin: &Origin, io: TcpStream) {
+    let mut conn = AppConn::new(io);
+    let first = match origin.protocol() {
+        AppProtocol::Http1 => First::Said(Detected::Http1),
+        AppProtocol::Http2 => First::Said(Detected::Http2),
+        AppProtocol::Tls => First::Said(Detected::Tls),
+        AppProtocol::Opaque => First::Said(Detected::Opaque),
+        AppProtocol::Detect if origin.is_opaque_port(&worker.shared.config) => First::Said(Detected::Opaque),
+        AppProtocol::Detect => first::words(worker, origin, &mut conn).await,
+    };
+    let detected = match first {
+        First::Said(detected) => detected,
+        First::Gone => return,
+        First::ServerSpoke(connected) => {
+            worker.shared.metrics.detected(Protocol::Opaque);
+            return opaque::serve_on(worker, &mut conn, connected).await;
+        }
+    };
+    match detected {
+        Detected::Http1 => {
+            worker.shared.metrics.detected(Protocol::Http1);
+            http1::serve(worker, origin, &mut conn).await;
+        }
+        Detected::Http2 => {
+            worker.shared.metrics.detected(Protocol::Http2);
+            http2::serve(worker, origin, prefixed::Prefixed::new(conn)).await;
+        }
+        Detected::Tls => {
+            worker.shared.metrics.detected(Protocol::Tls);
+            opaque::serve(worker, origin, &mut conn).await;
+        }
+        Detected::Opaque | Detected::More => {
+            worker.shared.metrics.detected(Protocol::Opaque);
+            opaque::serve(worker, origin, &mut conn).await;
+        }
+    }
+}

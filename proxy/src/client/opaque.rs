@@ -1,0 +1,29 @@
+//! A client of bytes: its connection goes to one stream, to one endpoint, for as long as it lasts.
+
+use std::rc::Rc;
+
+use crate::{call, mesh::Protocol, origin::Origin, relay::AppConn, tcp, worker::Worker};
+
+/// Carries the connection's bytes until it is over.
+pub async fn serve(worker: &Rc<Worker>, origin: &Origin, conn: &mut AppConn) {
+    match call::connect(worker, origin, Protocol::Opaque).await {
+        Ok(connected) => serve_on(worker, conn, connected).await,
+        Err(reason) => {
+            worker.count_error(origin, reason);
+            tcp::reset_on_close(conn.socket());
+        }
+    }
+}
+
+/// The same, on a stream that is there already.
+pub async fn serve_on(worker: &Rc<Worker>, conn: &mut AppConn, connected: call::Connected) {
+    let timer = worker.timers.timer();
+    let end = {
+        let (mut rd, mut wr) = conn.split();
+        let counters = tcp::Counters { connection: Some(connected.counted) };
+        tcp::relay((&mut rd, &mut wr), &connected.stream, &timer, worker.silence(), &counters).await
+    };
+    if matches!(end, tcp::End::PeerReset | tcp::End::Silent) {
+        tcp::reset_on_close(conn.socket());
+    }
+}

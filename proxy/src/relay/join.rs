@@ -1,0 +1,28 @@
+//! Two futures of one exchange, driven together without a task of their own.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::Poll,
+};
+
+/// Drives both; over when `main` is, or when `beside` fails. Cancel-safe as far as the two are.
+///
+/// # Errors
+/// The first failure of either.
+pub async fn with_beside<T, E>(
+    mut beside: Pin<&mut impl Future<Output = Result<(), E>>>,
+    mut main: Pin<&mut impl Future<Output = Result<T, E>>>,
+) -> Result<T, E> {
+    let mut done = false;
+    poll_fn(|cx| {
+        if !done && let Poll::Ready(result) = beside.as_mut().poll(cx) {
+            done = true;
+            if let Err(failure) = result {
+                return Poll::Ready(Err(failure));
+            }
+        }
+        main.as_mut().poll(cx)
+    })
+    .await
+}

@@ -1,0 +1,264 @@
+//! A server that speaks HTTP/2 in the clear: one connection per worker carries all requests, by the h2 crate.
+
+use std::{
+    cell::RefCell,
+    future::{Future, poll_fn},
+    net::SocketAddr,
+    pin::pin,
+    rc::Rc,
+    task::Poll,
+};
+
+use bytes::Bytes;
+use h2::{
+    RecvStream, SendStream,
+    client::{Builder, ResponseFuture, SendRequest},
+};
+use tokio::{sync::watch, task::spawn_local};
+
+use super::{Delivery, refusal};
+use crate::{
+    buffer::Buf,
+    endpoint::connect,
+    http::{self as message, Version},
+    http1::AnswerTo,
+    http2,
+    mesh::{Event, Refusal, ResetCause, Stream},
+    relay::{Failure, Http2Body, Http2Progress, send_received, with_beside},
+    worker::Worker,
+};
+
+/// What a server may send ahead on one stream, and on all together.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// A connection that is there or under way.
+pub struct Http2Server {
+    state: RefCell<State>,
+    changed: watch::Sender<()>,
+}
+
+enum State {
+    Connecting,
+    Ready(SendRequest<Bytes>),
+    Failed(Refusal),
+}
+
+pub(super) fn deliver(worker: &Rc<Worker>, delivery: Delivery) {
+    let worker = worker.clone();
+    spawn_local(async move {
+        let timer = worker.timers.timer();
+        let limit = delivery.remaining();
+        let serve = serve(&worker, &delivery);
+        match limit {
+            None => serve.await,
+            Some(limit) => {
+                if timer.within(limit, serve).await.is_none() {
+                    delivery.stream.reset(ResetCause::Deadline);
+                }
+            }
+        }
+    });
+}
+
+async fn serve(worker: &Rc<Worker>, delivery: &Delivery) {
+    let send = match connection(worker, delivery).await {
+        Ok(send) => send,
+        Err(refusal) => return delivery.stream.refuse(refusal),
+    };
+    // The server's limit on streams is waited for here; a connection that ends meanwhile has seen nothing of this one.
+    let Ok(send) = send.ready().await else {
+        return delivery.stream.refuse(Refusal::NotDelivered);
+    };
+    if let Err(failure) = exchange(worker, delivery, send).await {
+        tell(&delivery.stream, &failure);
+    }
+}
+
+/// Tells the stream's other end why there is no whole answer.
+fn tell(stream: &Stream, failure: &Failure) {
+    match failure {
+        Failure::Stream(_) => {}
+        // RFC 9113 section 8.7: a refused stream, and one above GOAWAY's last, was not processed.
+        Failure::Http2(error) if is_not_processed(error) && !stream.is_accepted() => {
+            stream.refuse(Refusal::NotDelivered);
+        }
+        Failure::Http2(_) | Failure::Gone(_) => stream.reset(ResetCause::AppClosed),
+        Failure::Head(message::HeadError::Response(_)) => stream.reset(ResetCause::AppProtocol),
+        Failure::Head(_) | Failure::Chunk(_) | Failure::Trailers(_) | Failure::Framing | Failure::Status(_) => {
+            stream.reset(ResetCause::Protocol);
+        }
+    }
+}
+
+fn is_not_processed(error: &h2::Error) -> bool {
+    error.reason() == Some(h2::Reason::REFUSED_STREAM) || (error.is_go_away() && error.is_remote())
+}
+
+/// The worker's connection to the server, made if there is none.
+async fn connection(worker: &Rc<Worker>, delivery: &Delivery) -> Result<SendRequest<Bytes>, Refusal> {
+    let address = delivery.address;
+    let known = worker.servers.http2.borrow().get(&address).cloned();
+    let server = match known {
+        Some(server) => server,
+        None => open(worker, delivery),
+    };
+    let mut changed = server.changed.subscribe();
+    loop {
+        match &*server.state.borrow() {
+            State::Connecting => {}
+            State::Ready(send) => return Ok(send.clone()),
+            State::Failed(refusal) => return Err(*refusal),
+        }
+        if changed.changed().await.is_err() {
+            return Err(Refusal::AppRefused);
+        }
+    }
+}
+
+fn open(worker: &Rc<Worker>, delivery: &Delivery) -> Rc<Http2Server> {
+    let server = Rc::new(Http2Server { state: RefCell::new(State::Connecting), changed: watch::Sender::new(()) });
+    worker.servers.http2.borrow_mut().insert(delivery.address, server.clone());
+    let (worker, this, limit) = (worker.clone(), server.clone(), delivery.connect_deadline);
+    let address = delivery.address;
+    spawn_local(async move {
+        run(&worker, &this, address, limit).await;
+        worker.servers.forget_http2(address, &this);
+    });
+    server
+}
+
+/// Connects, and drives the connection until it is over.
+async fn run(worker: &Rc<Worker>, server: &Rc<Http2Server>, address: SocketAddr, limit: std::time::Duration) {
+    let become_ = |state| {
+        *server.state.borrow_mut() = state;
+        server.changed.send_replace(());
+    };
+    let io = match connect(address, worker.shared.config.interception.mark, limit).await {
+        Ok(io) => io,
+        Err(error) => return become_(State::Failed(refusal(&error))),
+    };
+    let _ = io.set_nodelay(true);
+    let handshake = Builder::new()
+        .initial_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .enable_push(false)
+        .handshake::<_, Bytes>(io);
+    let Ok((send, connection)) = handshake.await else {
+        return become_(State::Failed(Refusal::NotDelivered));
+    };
+    become_(State::Ready(send));
+    let mut connection = pin!(connection);
+    let idle = worker.shared.config.timeouts.mesh_idle;
+    let timer = worker.timers.timer();
+    timer.set(idle);
+    poll_fn(|cx| {
+        if connection.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        match timer.poll(cx) {
+            Poll::Ready(()) if Rc::strong_count(server) <= 2 => Poll::Ready(()),
+            Poll::Ready(()) => {
+                timer.set(idle);
+                timer.poll(cx)
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    })
+    .await;
+}
+
+async fn exchange(worker: &Rc<Worker>, delivery: &Delivery, mut send: SendRequest<Bytes>) -> Result<(), Failure> {
+    let stream = &delivery.stream;
+    let mut received = stream.received().await?;
+    let Some(Event::Head { payload, end, .. }) = received.next() else { return Err(Failure::Framing) };
+    let is_head = message::RequestHead::read(payload)?.method() == b"HEAD";
+    let (fields, count) = delivery.added_fields();
+    let request = http2::head_to_request(payload, &fields[..count])?;
+    let (response, mut body) = send.send_request(request, end).map_err(Failure::Http2)?;
+    let answer_to = AnswerTo { version: Version::Http2, is_head, is_connect: false, upgrade: false };
+    let request = pin!(async {
+        if !end {
+            stream.accept();
+            send_body(stream, received, &mut body).await?;
+        }
+        Ok(())
+    });
+    let answer = pin!(pass_answer(worker, delivery, response, &answer_to));
+    with_beside(request, answer).await
+}
+
+async fn send_body(
+    stream: &Stream,
+    mut received: crate::mesh::Received,
+    body: &mut SendStream<Bytes>,
+) -> Result<(), Failure> {
+    loop {
+        match send_received(&mut received, stream, body).await {
+            Ok(Http2Progress::Goes) => received = stream.received().await?,
+            Ok(Http2Progress::Over(_)) => return Ok(()),
+            // The server may have answered before it read everything: the answer, or its end, tells.
+            Err(Failure::Http2(_)) => return std::future::pending().await,
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+async fn pass_answer(
+    worker: &Rc<Worker>,
+    delivery: &Delivery,
+    mut response: ResponseFuture,
+    answer_to: &AnswerTo,
+) -> Result<(), Failure> {
+    let stream = &delivery.stream;
+    let mut informational = true;
+    let response = poll_fn(|cx| {
+        while informational {
+            match response.poll_informational(cx) {
+                Poll::Ready(Some(Ok(interim))) => {
+                    let mut payload = Buf::default();
+                    let read = http2::response_to_head(&interim, false, answer_to, &worker.limits, payload.vec());
+                    match read {
+                        Ok(_) => stream.interim_head(payload.filled()),
+                        Err(error) => return Poll::Ready(Err(Failure::Head(error))),
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(Failure::Http2(error))),
+                Poll::Ready(None) => informational = false,
+                Poll::Pending => break,
+            }
+        }
+        std::pin::Pin::new(&mut response).poll(cx).map_err(Failure::Http2)
+    })
+    .await?;
+    pass_body(worker, delivery, response, answer_to).await
+}
+
+async fn pass_body(
+    worker: &Rc<Worker>,
+    delivery: &Delivery,
+    response: http::Response<RecvStream>,
+    answer_to: &AnswerTo,
+) -> Result<(), Failure> {
+    let stream = &delivery.stream;
+    let (parts, body) = response.into_parts();
+    let end = body.is_end_stream();
+    let head = http::Response::from_parts(parts, ());
+    let mut payload = Buf::default();
+    http2::response_to_head(&head, end, answer_to, &worker.limits, payload.vec())?;
+    if let Some(record) = delivery.record() {
+        record.status(head.status().as_u16());
+        record.grpc_status(head.headers().get("grpc-status").and_then(|value| value.to_str().ok()?.parse().ok()));
+    }
+    stream.head(payload.filled(), end);
+    if end {
+        return Ok(());
+    }
+    let mut body = Http2Body::new(body, None);
+    let never = std::cell::Cell::new(false);
+    body.send(stream, &never).await?;
+    if let (Some(record), Some(status)) = (delivery.record(), message::grpc_status(body.trailers())) {
+        record.grpc_status(Some(status));
+    }
+    Ok(())
+}
