@@ -1,0 +1,13 @@
+//! Both sides of the test traffic.
+
+mod capture;
+mod load;
+mod one;
+mod serve;
+mod stream;
+
+pub use capture::capture;
+pub use load::Load;
+pub use one::One;
+pub use serve::serve;
+pub use stream::{bytes, hold};

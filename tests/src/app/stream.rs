@@ -1,0 +1,61 @@
+//! Connections of bytes.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::Serialize;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::{Instant, timeout},
+};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What came back on connections of bytes.
+#[derive(Serialize)]
+pub struct Exchanged {
+    worked: usize,
+    last: String,
+}
+
+/// Sends `text`, half-closes, and reads to the end; for nothing to send, waits for what the server says first.
+pub async fn bytes(target: &str, text: &str, times: usize) -> anyhow::Result<Exchanged> {
+    let mut exchanged = Exchanged { worked: 0, last: String::new() };
+    for _ in 0..times {
+        exchanged.last = timeout(PATIENCE, once(target, text)).await.context("no answer in time")??;
+        exchanged.worked += 1;
+    }
+    Ok(exchanged)
+}
+
+async fn once(target: &str, text: &str) -> anyhow::Result<String> {
+    let mut io = TcpStream::connect(target).await?;
+    let mut answer = Vec::new();
+    if text.is_empty() {
+        let mut greeting = [0; 64];
+        let n = io.read(&mut greeting).await?;
+        answer.extend_from_slice(&greeting[..n]);
+        io.write_all(b"QUIT\r\n").await?;
+    } else {
+        io.write_all(text.as_bytes()).await?;
+    }
+    io.shutdown().await?;
+    io.read_to_end(&mut answer).await?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// Exchanges a word ten times a second on one connection.
+pub async fn hold(target: &str, time: Duration) -> anyhow::Result<Exchanged> {
+    let mut io = TcpStream::connect(target).await?;
+    let end = Instant::now() + time;
+    let mut exchanged = Exchanged { worked: 0, last: "held".to_owned() };
+    let mut word = [0; 4];
+    while Instant::now() < end {
+        io.write_all(b"word").await?;
+        timeout(PATIENCE, io.read_exact(&mut word)).await.context("no answer in time")??;
+        exchanged.worked += 1;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(exchanged)
+}

@@ -1,0 +1,119 @@
+//! An app for end-to-end tests, and the load that checks what the mesh does to requests.
+//!
+//! `serve` answers and writes down every request that carries an id. `load` sends GETs and POSTs with ids and says what
+//! became of each. The test compares the two: the judge is never the proxy.
+
+mod app;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::Parser;
+
+/// An app for end-to-end tests, and its client.
+#[derive(Parser)]
+enum Command {
+    /// Serves HTTP/1.1, HTTP/2 in the clear, and echoes bytes.
+    Serve {
+        /// Where HTTP is served; each given address.
+        #[arg(long, default_value = "[::]:8080")]
+        http: SocketAddr,
+        /// Where bytes are echoed.
+        #[arg(long, default_value = "[::]:9000")]
+        echo: SocketAddr,
+        /// Where a greeting is sent before the client has said anything.
+        #[arg(long, default_value = "[::]:2525")]
+        greet: SocketAddr,
+        /// The file that ids of requests are appended to.
+        #[arg(long, env = "RECORD")]
+        record: Option<PathBuf>,
+    },
+    /// Sends requests and prints, as one JSON object, what became of them.
+    Load {
+        /// Where to, as host:port.
+        target: String,
+        /// For how long.
+        #[arg(long, default_value_t = 5.0)]
+        seconds: f64,
+        /// Clients beside each other, each with a connection of its own.
+        #[arg(long, default_value_t = 8)]
+        clients: usize,
+        /// Pause of a client after each request, in milliseconds.
+        #[arg(long, default_value_t = 5)]
+        pause_ms: u64,
+        /// Speak HTTP/2.
+        #[arg(long)]
+        http2: bool,
+    },
+    /// Sends one request and prints status, headers and body as JSON.
+    Get {
+        /// Where to, as host:port.
+        target: String,
+        /// The path.
+        #[arg(default_value = "/")]
+        path: String,
+        /// Fields to send, as name=value.
+        #[arg(long)]
+        header: Vec<String>,
+        /// The method.
+        #[arg(long, default_value = "GET")]
+        method: String,
+        /// The body.
+        #[arg(long, default_value = "")]
+        body: String,
+        /// Speak HTTP/2.
+        #[arg(long)]
+        http2: bool,
+    },
+    /// Sends bytes, half-closes, and prints what comes back.
+    Bytes {
+        /// Where to, as host:port.
+        target: String,
+        /// What to send; nothing: wait for the server's greeting.
+        #[arg(default_value = "")]
+        text: String,
+        /// Connections one after the other.
+        #[arg(long, default_value_t = 1)]
+        times: usize,
+    },
+    /// Looks at every frame that this network namespace sends or receives, and counts those that hold a text.
+    Capture {
+        /// The text.
+        needle: String,
+        /// For how long.
+        #[arg(long, default_value_t = 3.0)]
+        seconds: f64,
+    },
+    /// Opens a connection of bytes and exchanges a word a second until the time is over; prints how often that worked.
+    Hold {
+        /// Where to, as host:port.
+        target: String,
+        /// For how long.
+        #[arg(long, default_value_t = 5.0)]
+        seconds: f64,
+    },
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    match Command::parse() {
+        Command::Serve { http, echo, greet, record } => app::serve(http, (echo, greet), record).await,
+        Command::Load { target, seconds, clients, pause_ms, http2 } => {
+            let pause = Duration::from_millis(pause_ms);
+            let load = app::Load { target, time: Duration::from_secs_f64(seconds), clients, pause, http2 };
+            print(&load.run().await)
+        }
+        Command::Get { target, path, header, method, body, http2 } => {
+            let request = app::One { target, path, header, method, body, http2 };
+            print(&request.send().await?)
+        }
+        Command::Bytes { target, text, times } => print(&app::bytes(&target, &text, times).await?),
+        Command::Capture { needle, seconds } => print(&app::capture(&needle, Duration::from_secs_f64(seconds))?),
+        Command::Hold { target, seconds } => print(&app::hold(&target, Duration::from_secs_f64(seconds)).await?),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what a command-line tool is for")]
+fn print(value: &impl serde::Serialize) -> anyhow::Result<()> {
+    println!("{}", serde_json::to_string(value)?);
+    Ok(())
+}

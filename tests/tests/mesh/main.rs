@@ -1,0 +1,11 @@
+//! The mesh as its users meet it: real proxies, a real control plane, real network namespaces.
+//!
+//! Needs root or user namespaces. Where neither is allowed, every test fails and says so: none passes without having run.
+//! The judge of requests is `weft-test-app`, never a proxy.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test panics when it fails")]
+
+mod faults;
+mod harness;
+mod policy;
+mod protocols;
