@@ -208,19 +208,19 @@ impl Picture {
 
     fn publish_targets(&self) {
         let mut targets = HashMap::new();
-        for (destination, followed) in &self.followed.services {
-            let Some(service) = self.services.get(&destination.service) else { continue };
-            if followed.policy.answered() && service.ports.iter().any(|port| port.port == destination.port) {
-                let at = |ip: &std::net::IpAddr| SocketAddr::new(ip.to_canonical(), destination.port);
-                targets.extend(service.addresses.iter().map(|ip| (at(ip), Arc::clone(&followed.entry))));
-            }
-        }
         let mut backends: Vec<_> = self.backends.all().cloned().collect();
         for (ip, pod) in &self.followed.pods {
             for (port, followed) in &pod.ports {
                 let Some((target, entry)) = &followed.known else { continue };
                 targets.insert(SocketAddr::new(*ip, *port), Arc::clone(entry));
                 backends.push(Arc::clone(&target.backend));
+            }
+        }
+        for (destination, followed) in &self.followed.services {
+            let Some(service) = self.services.get(&destination.service) else { continue };
+            if followed.policy.answered() && service.ports.iter().any(|port| port.port == destination.port) {
+                let at = |ip: &std::net::IpAddr| SocketAddr::new(ip.to_canonical(), destination.port);
+                targets.extend(service.addresses.iter().map(|ip| (at(ip), Arc::clone(&followed.entry))));
             }
         }
         self.directory.targets.store(Arc::new(targets));
