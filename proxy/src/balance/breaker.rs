@@ -38,6 +38,10 @@ impl BreakerSettings {
     }
 }
 
+/// Where nobody takes connections, each endpoint is tried again after this time, whatever its penalty: an app that is
+/// back must not be left out for a minute when there is no other.
+pub(super) const LAST_RESORT_PAUSE: Duration = Duration::from_millis(100);
+
 /// What a breaker says about its endpoint now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -46,7 +50,10 @@ pub(super) enum Standing {
     /// Its answers failed; the penalty runs.
     Ejected,
     /// It does not take connections; the penalty runs.
-    Unreachable,
+    Unreachable {
+        /// It was found so just now ([`LAST_RESORT_PAUSE`]).
+        resting: bool,
+    },
     /// The penalty is over: the next request is a probe.
     Due,
     /// A probe is under way.
@@ -66,6 +73,8 @@ pub(super) struct Breaker {
     penalties: AtomicU32,
     /// End of the penalty, in nanoseconds since the balancer's epoch; 0: closed.
     until: AtomicU64,
+    /// Its beginning.
+    since: AtomicU64,
     /// A probe is under way.
     probing: AtomicBool,
     /// The last failure was a connection not taken.
@@ -79,6 +88,7 @@ impl Breaker {
             failures: AtomicU32::new(0),
             penalties: AtomicU32::new(0),
             until: AtomicU64::new(0),
+            since: AtomicU64::new(0),
             probing: AtomicBool::new(false),
             unreachable: AtomicBool::new(false),
         }
@@ -95,7 +105,7 @@ impl Breaker {
         }
         match (nanoseconds(now) < until, unreachable) {
             (false, _) => Standing::Due,
-            (true, true) => Standing::Unreachable,
+            (true, true) => Standing::Unreachable { resting: nanoseconds(now) < self.rested() },
             (true, false) => Standing::Ejected,
         }
     }
@@ -105,8 +115,8 @@ impl Breaker {
         match self.standing(now) {
             // The balancer offers ejected endpoints only when there is nothing better.
             Standing::Ready | Standing::Ejected | Standing::Probing { reachable: true } => Some(Admission::Usual),
-            Standing::Probing { reachable: false } => None,
-            Standing::Due | Standing::Unreachable => {
+            Standing::Probing { reachable: false } | Standing::Unreachable { resting: true } => None,
+            Standing::Due | Standing::Unreachable { resting: false } => {
                 let free = self.probing.compare_exchange(false, true, Relaxed, Relaxed).is_ok();
                 free.then_some(Admission::Probe)
             }
@@ -145,11 +155,17 @@ impl Breaker {
         }
     }
 
+    /// When the last resort may be taken again.
+    fn rested(&self) -> u64 {
+        self.since.load(Relaxed).saturating_add(nanoseconds(LAST_RESORT_PAUSE))
+    }
+
     /// Begins a penalty. Stragglers that fail while one runs do not make it longer.
     fn eject(&self, admission: Admission, unreachable: bool, now: Duration) -> bool {
         self.unreachable.store(unreachable, Relaxed);
         let penalty = self.settings.penalty(self.penalties.load(Relaxed), fastrand::f64());
         let until = nanoseconds(now + penalty).max(1);
+        self.since.store(nanoseconds(now), Relaxed);
         let begun = match admission {
             Admission::Usual => self.until.compare_exchange(0, until, Relaxed, Relaxed).is_ok(),
             Admission::Probe => {
@@ -197,7 +213,8 @@ mod tests {
     fn one_refused_connection_ejects() {
         let breaker = Breaker::new(BreakerSettings::default());
         breaker.refused(Admission::Usual, at(1));
-        assert_eq!(breaker.standing(at(1)), Standing::Unreachable);
+        assert_eq!(breaker.standing(at(1)), Standing::Unreachable { resting: true });
+        assert_eq!(breaker.standing(at(101)), Standing::Unreachable { resting: false });
     }
 
     #[test]

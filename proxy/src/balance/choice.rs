@@ -13,7 +13,7 @@ pub(super) enum Choice {
     Skipped,
     /// They are ejected, but they take connections.
     LastResort,
-    /// They do not take connections either.
+    /// They do not take connections either, but are not just found so.
     Unreachable,
 }
 
@@ -27,7 +27,7 @@ impl Choice {
             Self::Admitted => admitted && !skip.contains(&endpoint.id),
             Self::Skipped => admitted,
             Self::LastResort => matches!(standing, Standing::Ejected | Standing::Probing { reachable: true }),
-            Self::Unreachable => standing == Standing::Unreachable,
+            Self::Unreachable => standing == Standing::Unreachable { resting: false },
         }
     }
 }

@@ -8,13 +8,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use weft_api::EndpointView;
 use weft_certs::{SpiffeId, SpiffeIdError};
 
 use super::{
     Settings,
-    breaker::{Breaker, Standing},
+    breaker::{Admission, Breaker, Standing},
     load::Latency,
 };
 use crate::address::EndpointAddr;
@@ -69,12 +69,23 @@ pub struct Endpoint {
     pub(super) latency: Latency,
     pub(super) breaker: Breaker,
     epoch: Instant,
+    /// The balancer's, to wake who waits for an endpoint.
+    updates: watch::Sender<u64>,
+}
+
+/// What a balancer's endpoints have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// What their clocks count from.
+    pub(super) epoch: Instant,
+    /// Counts updates and ends of probes, and wakes who waits for an endpoint.
+    pub(super) updates: watch::Sender<u64>,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl Endpoint {
-    pub(super) fn new(spec: EndpointSpec, settings: &Settings, epoch: Instant) -> Self {
+    pub(super) fn new(spec: EndpointSpec, settings: &Settings, shared: &Shared) -> Self {
         Self {
             id: NEXT_ID.fetch_add(1, Relaxed),
             addr: spec.addr,
@@ -82,9 +93,10 @@ impl Endpoint {
             zone: spec.zone,
             pod: spec.pod,
             in_flight: AtomicU32::new(0),
-            latency: Latency::new(settings.load, Instant::now().saturating_duration_since(epoch)),
+            latency: Latency::new(settings.load, Instant::now().saturating_duration_since(shared.epoch)),
             breaker: Breaker::new(settings.breaker),
-            epoch,
+            epoch: shared.epoch,
+            updates: shared.updates.clone(),
         }
     }
 
@@ -110,6 +122,15 @@ impl Endpoint {
     /// What another request would cost here; `share` is its weight relative to the mean.
     pub(super) fn cost(&self, share: f64, now: Instant) -> f64 {
         self.latency.estimate(self.clock(now)) * (1.0 + f64::from(self.in_flight()) / share)
+    }
+
+    /// A request is over. If it was a probe, who waits for an endpoint looks again.
+    pub(super) fn release(&self, admission: Admission) {
+        self.in_flight.fetch_sub(1, Relaxed);
+        self.breaker.release(admission);
+        if admission == Admission::Probe {
+            self.updates.send_modify(|count| *count += 1);
+        }
     }
 
     /// Time since the epoch.

@@ -68,8 +68,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.endpoint.in_flight.fetch_sub(1, Relaxed);
-        self.endpoint.breaker.release(self.admission);
+        self.endpoint.release(self.admission);
         if !self.judged {
             let ended = self.responded.unwrap_or_else(Instant::now);
             let elapsed = ended.saturating_duration_since(self.started);

@@ -18,7 +18,13 @@ mod sample;
 mod set;
 
 use std::{
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool, AtomicUsize,
+            Ordering::{Acquire, Release},
+        },
+    },
     time::Duration,
 };
 
@@ -37,8 +43,9 @@ pub use self::{
     queue::QueueLimit,
 };
 use self::{
-    breaker::Standing,
+    breaker::{LAST_RESORT_PAUSE, Standing},
     choice::Choice,
+    endpoint::Shared,
     queue::Place,
     sample::{Pair, sample},
     set::Set,
@@ -100,10 +107,8 @@ pub struct Counts {
 pub struct Balancer {
     set: ArcSwap<Set>,
     settings: Settings,
-    /// What the clocks in the endpoints count from.
-    epoch: Instant,
-    /// Counts updates, and wakes who waits for an endpoint.
-    updates: watch::Sender<u64>,
+    shared: Shared,
+    answered: AtomicBool,
     waiting: AtomicUsize,
 }
 
@@ -113,8 +118,8 @@ impl Balancer {
         Self {
             set: ArcSwap::from_pointee(Set::default()),
             settings,
-            epoch: Instant::now(),
-            updates: watch::Sender::new(0),
+            shared: Shared { epoch: Instant::now(), updates: watch::Sender::new(0) },
+            answered: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
         }
     }
@@ -122,26 +127,27 @@ impl Balancer {
     /// Takes the whole list of endpoints. Who stays (same address, identity and pod) keeps its load and breaker; who is
     /// gone is not picked again once this returns. Called from one thread.
     pub fn update(&self, endpoints: Vec<EndpointSpec>) {
-        let next = self.set.load().follow(endpoints, &self.settings, self.epoch);
+        let next = self.set.load().follow(endpoints, &self.settings, &self.shared);
         self.set.store(Arc::new(next));
-        self.updates.send_modify(|count| *count += 1);
+        self.answered.store(true, Release);
+        self.shared.updates.send_modify(|count| *count += 1);
     }
 
     /// Whether the endpoints are known, be it that there are none.
     pub fn answered(&self) -> bool {
-        *self.updates.borrow() > 0
+        self.answered.load(Acquire)
     }
 
-    /// Sees every [`Self::update`] after this call, so take it before the pick that may fail.
+    /// Sees every [`Self::update`] and every end of a probe after this call, so take it before the pick that may fail.
     pub fn changes(&self) -> watch::Receiver<u64> {
-        self.updates.subscribe()
+        self.shared.updates.subscribe()
     }
 
     /// Chooses an endpoint. One whose id is in `skip` is chosen only when there is nothing else.
     ///
     /// Who is ejected is left out while another endpoint takes requests. When all are, those that still take
     /// connections are used all the same, as a breaker must not make an outage worse, and those that do not are tried
-    /// by one request at a time.
+    /// by one request at a time, each 100 ms.
     ///
     /// # Errors
     /// [`PickError`] says whether it is worth waiting.
@@ -163,24 +169,32 @@ impl Balancer {
             .ok_or(PickError::AllEjected)
     }
 
-    /// Like [`Self::pick`], but waits until `deadline` for an endpoint to appear.
+    /// Like [`Self::pick`], but waits until `deadline` for an endpoint that takes requests.
     ///
     /// # Errors
     /// [`PickError::QueueFull`] at once when too many wait, otherwise the last [`PickError`]. Cancel-safe.
     pub async fn pick_by(&self, skip: &[u64], deadline: Instant) -> Result<Lease, PickError> {
         let mut changes = self.changes();
-        let mut error = match self.pick(skip) {
-            Err(error @ (PickError::Empty | PickError::Unanswered)) => error,
-            picked => return picked,
-        };
-        let _place = Place::take(&self.waiting, self.settings.queue).ok_or(PickError::QueueFull)?;
-        while let Ok(Ok(())) = timeout_at(deadline, changes.changed()).await {
-            error = match self.pick(skip) {
-                Err(error @ (PickError::Empty | PickError::Unanswered)) => error,
-                picked => return picked,
+        let mut place = None;
+        loop {
+            let error = match self.pick(skip) {
+                Ok(lease) => return Ok(lease),
+                Err(error) => error,
             };
+            let now = Instant::now();
+            if now >= deadline {
+                return Err(error);
+            }
+            if place.is_none() {
+                place = Some(Place::take(&self.waiting, self.settings.queue).ok_or(PickError::QueueFull)?);
+            }
+            let look_again = match error {
+                PickError::AllEjected => deadline.min(now + LAST_RESORT_PAUSE),
+                PickError::Empty | PickError::QueueFull | PickError::Unanswered => deadline,
+            };
+            // Whether a change or the time has come: look again.
+            let _elapsed = timeout_at(look_again, changes.changed()).await;
         }
-        Err(error)
     }
 
     /// How many endpoints are in which state.
@@ -190,7 +204,7 @@ impl Balancer {
         for entry in &self.set.load().entries {
             match entry.endpoint.standing(now) {
                 Standing::Ready => counts.ready += 1,
-                Standing::Ejected | Standing::Unreachable => counts.ejected += 1,
+                Standing::Ejected | Standing::Unreachable { .. } => counts.ejected += 1,
                 Standing::Due | Standing::Probing { .. } => counts.probing += 1,
             }
         }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use tokio::time::Instant;
 
-use super::{Endpoint, EndpointSpec, Settings};
+use super::{Endpoint, EndpointSpec, Settings, endpoint::Shared};
 use crate::address::EndpointAddr;
 
 /// Where weights differ, the endpoint that its weight has drawn is kept unless it costs this much more than the other:
@@ -27,7 +27,7 @@ pub(super) struct Entry {
 
 impl Set {
     /// The set that these specs make; who stays keeps its figures. Of doubles the first counts.
-    pub(super) fn follow(&self, specs: Vec<EndpointSpec>, settings: &Settings, epoch: Instant) -> Self {
+    pub(super) fn follow(&self, specs: Vec<EndpointSpec>, settings: &Settings, shared: &Shared) -> Self {
         let old: HashMap<EndpointAddr, &Entry> =
             self.entries.iter().map(|entry| (entry.endpoint.addr, entry)).collect();
         let mut seen = HashMap::with_capacity(specs.len());
@@ -40,7 +40,7 @@ impl Set {
             weights.push(u64::from(spec.weight.max(1)));
             endpoints.push(match old.get(&spec.addr) {
                 Some(entry) if entry.endpoint.is(&spec) => Arc::clone(&entry.endpoint),
-                _ => Arc::new(Endpoint::new(spec, settings, epoch)),
+                _ => Arc::new(Endpoint::new(spec, settings, shared)),
             });
         }
         let mean = weights.iter().sum::<u64>() as f64 / weights.len().max(1) as f64;

@@ -132,15 +132,32 @@ fn when_all_answers_fail_the_breaker_steps_aside() {
     assert_eq!(held.len(), 10);
 }
 
-#[test]
-fn when_nobody_takes_connections_one_request_at_a_time_tries() {
+#[tokio::test(start_paused = true)]
+async fn when_nobody_takes_connections_one_request_at_a_time_tries_after_a_pause() {
     let balancer = balancer([spec(1)]);
     refuse(&balancer, 1);
+    assert_eq!(balancer.pick(&[]).unwrap_err(), PickError::AllEjected);
+    advance(LAST_RESORT_PAUSE).await;
     let probe = balancer.pick(&[]).unwrap();
     assert_eq!(balancer.pick(&[]).unwrap_err(), PickError::AllEjected);
     drop(probe);
     balancer.pick(&[]).unwrap().success();
     assert_eq!(balancer.counts().ready, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_wait_for_the_one_that_tries_whether_an_endpoint_is_back() {
+    let balancer = balancer([spec(1)]);
+    refuse(&balancer, 1);
+    let start = Instant::now();
+    let deadline = start + Duration::from_secs(3);
+    let mut first = balancer.pick_by(&[], deadline).await.unwrap();
+    let (second, ()) = tokio::join!(balancer.pick_by(&[], deadline), async {
+        first.success();
+        drop(first);
+    });
+    assert!(second.is_ok());
+    assert!(start.elapsed() < 2 * LAST_RESORT_PAUSE, "{:?}", start.elapsed());
 }
 
 #[test]
@@ -198,7 +215,8 @@ proptest! {
         for _ in 0..50 {
             match balancer.pick(&[]) {
                 Ok(lease) => prop_assert!((before / 2..before / 2 + after).contains(&port(&lease))),
-                Err(error) => prop_assert_eq!((error, after), (PickError::Empty, 0)),
+                Err(PickError::Empty) => prop_assert_eq!(after, 0),
+                Err(error) => prop_assert!(error == PickError::AllEjected && ejected > 0),
             }
         }
     }
@@ -220,6 +238,7 @@ proptest! {
         }
         drop(held);
         prop_assert!(balancer.endpoints().iter().all(|endpoint| endpoint.in_flight() == 0));
-        prop_assert!(balancer.pick(&[]).is_ok(), "no probe slot is lost");
+        let probing = |endpoint: &Arc<Endpoint>| matches!(endpoint.standing(Instant::now()), Standing::Probing { .. });
+        prop_assert!(!balancer.endpoints().iter().any(probing), "no probe slot is lost");
     }
 }
