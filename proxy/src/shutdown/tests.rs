@@ -87,7 +87,10 @@ async fn the_first_signal_leaves_and_the_second_stops() {
     let shutdown = Shutdown::new(DEADLINE);
     shutdown.watch_signals().unwrap();
     let signal = |name: &str| {
-        let sent = std::process::Command::new("kill").args([name, &std::process::id().to_string()]).status().unwrap();
+        let sent = std::process::Command::new("sh")
+            .args(["-c", &format!("kill {name} {}", std::process::id())])
+            .status()
+            .unwrap();
         assert!(sent.success());
     };
     let handle = shutdown.handle();
