@@ -1,0 +1,52 @@
+# Every command of the project in one place. CONTRIBUTING.md says what is in which test target.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+CARGO ?= cargo
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+# What `weft demo` and the sandbox start; all of one profile, so that they are found beside each other.
+PROGRAMS := -p weft-cli -p weft-control-plane -p weft-proxy -p weft-examples
+# Arguments of `make demo` and `make bench`, as in: make demo ARGS="--duration 20s"
+ARGS ?=
+
+.PHONY: help demo test test-full lint dependencies bench docs
+
+help:
+	@echo "make demo       a mesh of real services on this machine"
+	@echo "make test       formatting, lints, unit tests, tests in network namespaces"
+	@echo "make test-full  the long tests too, and the licences of all dependencies"
+	@echo "make lint       formatting, lints, versions of dependencies"
+	@echo "make bench      load and comparison; writes target/bench.json"
+	@echo "make docs       print the generated pages of docs/"
+
+demo:
+	$(CARGO) build --release --locked $(PROGRAMS)
+	$(TARGET)/release/weft demo $(ARGS)
+
+test: lint
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) test --locked --workspace
+
+test-full: lint
+	@$(CARGO) deny --version || { echo "cargo-deny is missing: cargo install --locked cargo-deny"; exit 1; }
+	$(CARGO) deny --locked check licenses bans sources
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) test --locked --workspace -- --include-ignored
+
+lint: dependencies
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+dependencies:
+	.ci/check-dependencies
+
+bench:
+	$(CARGO) build --release --locked $(PROGRAMS) -p weft-bench
+	$(TARGET)/release/weft-bench $(ARGS)
+
+docs:
+	$(CARGO) build --locked -p weft-proxy -p weft-control-plane
+	$(TARGET)/debug/weft-proxy docs configuration > docs/configuration.md.new
+	$(TARGET)/debug/weft-proxy docs metrics > docs/metrics.md.new
+	$(TARGET)/debug/weft-control-plane docs > docs/configuration-control-plane.md.new
+	for page in configuration metrics configuration-control-plane; do mv docs/$$page.md.new docs/$$page.md; done
