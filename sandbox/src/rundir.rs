@@ -8,6 +8,13 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How long a start waits for a sandbox of its name that is just ending, and how often it looks.
+const PATIENCE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a run folder cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -50,21 +57,32 @@ pub(crate) struct RunDir {
 }
 
 impl RunDir {
-    /// Makes the folder of `name` after clearing what dead sandboxes left behind.
-    pub(crate) fn create(name: &str) -> Result<Self, RunDirError> {
+    /// Makes the folder of `name` after clearing what dead sandboxes left behind. A sandbox that is just ending is waited
+    /// for, but not for long.
+    pub(crate) async fn create(name: &str) -> Result<Self, RunDirError> {
         check(name)?;
         let base = base();
         let failed = |source| RunDirError::Io { path: base.clone(), source };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&base).map_err(failed)?;
-        clear_stale(&base);
+        make_folder(&base).map_err(failed)?;
         let path = base.join(name);
-        let failed = |source| RunDirError::Io { path: path.clone(), source };
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(failed)?;
-        match lock(&path).map_err(failed)? {
-            Some(lock) => Ok(Self { path, lock }),
-            None => Err(RunDirError::Taken { name: name.to_owned() }),
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            clear_stale(&base);
+            // Another start may clear the folder before it is locked, as it looks like a dead one until then.
+            match make_folder(&path).and_then(|()| lock(&path)) {
+                Ok(Some(lock)) => return Ok(Self { path, lock }),
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(RunDirError::Io { path, source });
+                }
+                Ok(None) | Err(_) => tokio::time::sleep(PAUSE).await,
+            }
         }
+        Err(RunDirError::Taken { name: name.to_owned() })
     }
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// The folder of a sandbox that runs.
@@ -97,22 +115,20 @@ fn base() -> PathBuf {
 
 /// Locks `folder`; `None` where a live sandbox holds it. The lock is the open file's, so a process that inherits the
 /// descriptor keeps it (nix's own guard would release it for all).
+///
+/// # Errors
+/// `NotFound` where the folder has gone meanwhile.
 fn lock(folder: &Path) -> io::Result<Option<File>> {
     let path = folder.join("lock");
-    loop {
-        let file = File::options().create(true).append(true).open(&path)?;
-        // SAFETY: the descriptor is open; flock takes integers only.
-        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
-            let error = io::Error::last_os_error();
-            return if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(error) };
-        }
-        // Someone may have cleared the folder between the open and the lock.
-        let same = fs::metadata(&path).is_ok_and(|now| file.metadata().is_ok_and(|mine| mine.ino() == now.ino()));
-        if same {
-            return Ok(Some(file));
-        }
-        fs::create_dir_all(folder)?;
+    let file = File::options().create(true).append(true).open(&path)?;
+    // SAFETY: the descriptor is open; flock takes integers only.
+    if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
+        let error = io::Error::last_os_error();
+        return if error.kind() == io::ErrorKind::WouldBlock { Ok(None) } else { Err(error) };
     }
+    // Someone may have cleared the folder between the open and the lock.
+    let same = fs::metadata(&path)?.ino() == file.metadata()?.ino();
+    if same { Ok(Some(file)) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
 fn clear_stale(base: &Path) {

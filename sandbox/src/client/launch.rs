@@ -30,12 +30,12 @@ pub(super) struct Supervisor {
     folder: PathBuf,
 }
 
-pub(super) fn launch(options: Options) -> Result<(PathBuf, Supervisor), SandboxError> {
+pub(super) async fn launch(options: Options) -> Result<(PathBuf, Supervisor), SandboxError> {
     let this = std::env::current_exe().map_err(io("find this program"))?;
     let build = build_folder(&this);
     let program = options.program.map_or_else(|| find_weft(&build), Ok)?;
     let (sockets, listeners) = listen(&options.manifests)?;
-    let RunDir { path: folder, lock } = RunDir::create(&options.name)?;
+    let RunDir { path: folder, lock } = RunDir::create(&options.name).await?;
     let inherited: Vec<RawFd> = sockets.iter().map(AsRawFd::as_raw_fd).chain([lock.as_raw_fd()]).collect();
     let log = File::create(folder.join("supervisor.log")).map_err(io("write the supervisor's log"))?;
     let mut command = std::process::Command::new(program);

@@ -91,7 +91,7 @@ impl Sandbox {
     /// # Errors
     /// What is missing, in one sentence.
     pub async fn start(options: Options) -> Result<Self, SandboxError> {
-        let (folder, supervisor) = launch::launch(options)?;
+        let (folder, supervisor) = launch::launch(options).await?;
         let mut sandbox = Self { folder, supervisor: Some(supervisor) };
         loop {
             match sandbox.next_event().await {
