@@ -20,6 +20,10 @@ use crate::address::{AddressPair, POD_RANGE_V4, POD_RANGE_V6};
 
 const BRIDGE: &str = "weft0";
 
+/// Interface number of every pod's `eth0`. The kernel looks at a new link at once only if its peer has another number
+/// (linkwatch_urgent_event); otherwise the bridge may forward nothing to it for a second. No cable's number gets here.
+const POD_LINK: u32 = 1_000_000;
+
 /// With forwarding on, no route out and no limit to ICMP, a pod that dials elsewhere hears "unreachable" at once.
 const SWITCHES: [(&str, &str); 4] = [
     ("/proc/sys/net/ipv4/ip_forward", "1"),
@@ -122,7 +126,7 @@ fn configure_pod(cable: String, home: OwnedFd, address: AddressPair, gateway: Ad
         let (connection, handle, _) = rtnetlink::new_connection().map_err(system("open a netlink socket"))?;
         tokio::task::spawn_local(connection);
         link_up(&handle, index_of(&handle, "lo").await?).await?;
-        let veth = LinkVeth::new("eth0", &cable).build();
+        let veth = LinkVeth::new("eth0", &cable).index(POD_LINK).build();
         handle
             .link()
             .add(veth)
