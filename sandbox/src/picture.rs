@@ -16,6 +16,15 @@ pub(crate) struct PodView<'a> {
     pub(crate) addresses: [IpAddr; 2],
     pub(crate) ready: bool,
     pub(crate) meshed: bool,
+    /// Its deletion has begun: it is there to the end, but nobody shall begin anything with it.
+    pub(crate) stopping: bool,
+}
+
+impl PodView<'_> {
+    /// Whether a Service leads to it.
+    pub(crate) fn serves(&self, service: &Service) -> bool {
+        !self.stopping && (self.ready || service.publish_not_ready)
+    }
 }
 
 /// A Service with its ClusterIPs.
@@ -45,7 +54,7 @@ pub(crate) fn forwards(services: &[ServiceView<'_>], pods: &[PodView<'_>]) -> Ve
     for service in services {
         for (to, port) in service.addresses.iter().flat_map(|to| service.spec.ports.iter().map(move |port| (to, port)))
         {
-            let ready = behind(service.spec, pods).filter(|pod| pod.ready || service.spec.publish_not_ready);
+            let ready = behind(service.spec, pods).filter(|pod| pod.serves(service.spec));
             let endpoints = ready.filter_map(|pod| {
                 let address = pod.addresses.iter().find(|address| address.is_ipv4() == to.is_ipv4())?;
                 Some(SocketAddr::new(*address, target(port, pod.template)?))
@@ -63,7 +72,7 @@ pub(crate) fn names(services: &[ServiceView<'_>], pods: &[PodView<'_>]) -> Vec<N
     let named = services.iter().map(|service| {
         let spec = service.spec;
         let addresses = if spec.headless {
-            let ready = behind(spec, pods).filter(|pod| pod.ready || spec.publish_not_ready);
+            let ready = behind(spec, pods).filter(|pod| pod.serves(spec));
             let of_family = |address: &IpAddr| if address.is_ipv4() { spec.families.v4 } else { spec.families.v6 };
             ready.flat_map(|pod| pod.addresses).filter(of_family).collect()
         } else {
@@ -109,7 +118,10 @@ mod tests {
         let services: Vec<_> = services.map(|(spec, addresses)| ServiceView { spec, addresses }).collect();
         let template = &manifests.workloads[0].template;
         let addresses = ["10.244.0.2".parse().unwrap(), "fd00:244::2".parse().unwrap()];
-        check(&services, &[PodView { namespace: "shop", name: "a", template, addresses, ready, meshed: false }]);
+        check(
+            &services,
+            &[PodView { namespace: "shop", name: "a", template, addresses, ready, meshed: false, stopping: false }],
+        );
     }
 
     #[test]

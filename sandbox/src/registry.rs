@@ -122,7 +122,7 @@ fn slices(service: &Service, pods: &[PodView<'_>]) -> Vec<(String, Value)> {
                 Some(written)
             });
             let ports: Vec<Value> = ports.collect();
-            let endpoints = pods.iter().map(|pod| endpoint(pod, of_family, service.publish_not_ready));
+            let endpoints = pods.iter().map(|pod| endpoint(pod, of_family, service));
             let name = format!("{}-{}-{index}", service.name, family.to_lowercase());
             let slice = json!({
                 "apiVersion": "discovery.k8s.io/v1",
@@ -142,11 +142,11 @@ fn slices(service: &Service, pods: &[PodView<'_>]) -> Vec<(String, Value)> {
     slices
 }
 
-fn endpoint(pod: &PodView<'_>, of_family: fn(&IpAddr) -> bool, publish_not_ready: bool) -> Value {
+fn endpoint(pod: &PodView<'_>, of_family: fn(&IpAddr) -> bool, service: &Service) -> Value {
     let addresses: Vec<&IpAddr> = pod.addresses.iter().filter(|address| of_family(address)).collect();
     json!({
         "addresses": addresses,
-        "conditions": { "ready": pod.ready || publish_not_ready, "serving": pod.ready, "terminating": false },
+        "conditions": { "ready": pod.serves(service), "serving": pod.ready, "terminating": pod.stopping },
         "targetRef": { "kind": "Pod", "namespace": pod.namespace, "name": pod.name },
     })
 }
@@ -163,13 +163,15 @@ fn pod(view: &PodView<'_>) -> Value {
     });
     let ips = view.addresses.iter().map(|address| json!({ "ip": address }));
     let ready = if view.ready { "True" } else { "False" };
+    let mut metadata = json!({
+        "namespace": view.namespace, "name": view.name, "labels": view.template.labels, "annotations": annotations,
+    });
+    // When exactly does not matter to anyone; that it has one does.
+    put(&mut metadata, "deletionTimestamp", view.stopping.then_some("1970-01-01T00:00:00Z"));
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {
-            "namespace": view.namespace, "name": view.name,
-            "labels": view.template.labels, "annotations": annotations,
-        },
+        "metadata": metadata,
         "spec": {
             "serviceAccountName": view.template.service_account,
             "containers": containers.collect::<Vec<_>>(),
@@ -211,7 +213,7 @@ mod tests {
         manifests.add(SHOP, "test").unwrap();
         let template = &manifests.workloads[0].template;
         let addresses = ["10.244.0.2".parse().unwrap(), "fd00:244::2".parse().unwrap()];
-        let pod = PodView { namespace: "shop", name: "a", template, addresses, ready, meshed };
+        let pod = PodView { namespace: "shop", name: "a", template, addresses, ready, meshed, stopping: false };
         let addresses = vec!["10.96.0.1".parse().unwrap()];
         let service = ServiceView { spec: &manifests.services[0], addresses };
         let files = files(&[service], &[pod], &[]);

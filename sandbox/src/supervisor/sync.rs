@@ -86,15 +86,15 @@ pub(super) async fn write_rules(sandbox: &Sandbox, pod: &Pod, network: BorrowedF
     }
 }
 
-/// Lets `view` look at all Services and live pods.
+/// Lets `view` look at all Services and pods, also those on their way out.
 pub(super) fn with_picture<T>(sandbox: &Sandbox, view: impl FnOnce(&[ServiceView<'_>], &[PodView<'_>]) -> T) -> T {
-    let live = sandbox.live();
+    let pods = sandbox.pods.borrow().clone();
     let services: Vec<_> = sandbox
         .services
         .iter()
         .map(|service| ServiceView { spec: &service.spec, addresses: service.addresses() })
         .collect();
-    let pods: Vec<_> = live
+    let pods: Vec<_> = pods
         .iter()
         .map(|pod| PodView {
             namespace: &pod.namespace,
@@ -103,6 +103,7 @@ pub(super) fn with_picture<T>(sandbox: &Sandbox, view: impl FnOnce(&[ServiceView
             addresses: pod.addresses(),
             ready: pod.ready(),
             meshed: pod.meshed,
+            stopping: pod.stop.is_cancelled(),
         })
         .collect();
     view(&services, &pods)
