@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{assert_nothing_lost, json, mesh};
+use crate::harness::{assert_nothing_lost, json, mesh, mesh_with};
 
 const LOAD: &[&str] = &["load", "app:8080", "--seconds", "6"];
 
@@ -61,9 +61,10 @@ spec:
 
 #[tokio::test]
 async fn certificates_change_under_load_without_a_failure() {
-    let mesh = mesh(2, "").await;
-    let load = mesh.start("client", LOAD).await;
-    let held = mesh.start("client", &["hold", "app:9000", "--seconds", "6"]).await;
+    // Leaves so short that every proxy renews, and every link between them is replaced, under the load.
+    let mesh = mesh_with(2, "", &[("WEFT_LEAF_LIFETIME", "8s")]).await;
+    let load = mesh.start("client", &["load", "app:8080", "--seconds", "14"]).await;
+    let held = mesh.start("client", &["hold", "app:9000", "--seconds", "14"]).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let before = issuer(&mesh).await;
     let plane = mesh.sandbox.list().await.unwrap().control_plane.unwrap();

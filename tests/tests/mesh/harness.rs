@@ -23,10 +23,17 @@ static NUMBER: AtomicUsize = AtomicUsize::new(0);
 
 /// A mesh whose app has so many replicas; `extra` are more manifests.
 pub async fn mesh(replicas: u32, extra: &str) -> Mesh {
+    mesh_with(replicas, extra, &[]).await
+}
+
+/// The same, with settings of the control plane.
+pub async fn mesh_with(replicas: u32, extra: &str, settings: &[(&str, &str)]) -> Mesh {
     let folder = tempfile::tempdir().unwrap();
     let text = manifest(replicas, folder.path()) + extra;
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let mut options = Options::from_text(&format!("test-{}-{number}", std::process::id()), &text).unwrap();
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    options.control_plane_env = settings.iter().map(owned).collect();
     options.program = Some(Path::new(APP).with_file_name("weft"));
     let up = tokio::time::timeout(Duration::from_secs(60), Sandbox::up(options)).await;
     let sandbox = up.expect("the sandbox was not ready within a minute").expect("the sandbox cannot start");
