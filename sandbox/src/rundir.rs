@@ -63,13 +63,7 @@ impl RunDir {
         check(name)?;
         let base = base();
         let failed = |source| RunDirError::Io { path: base.clone(), source };
-<<<<<<< Updated upstream
         make_folder(&base).map_err(failed)?;
-=======
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&base).map_err(failed)?;
-        let _one_at_a_time = creating(&base).map_err(failed)?;
-        clear_stale(&base);
->>>>>>> Stashed changes
         let path = base.join(name);
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE {
@@ -87,16 +81,8 @@ impl RunDir {
     }
 }
 
-<<<<<<< Updated upstream
 fn make_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
-=======
-/// Held while a folder is made: otherwise who clears stale ones may take it for one, before it is locked.
-fn creating(base: &Path) -> io::Result<File> {
-    let file = File::options().create(true).append(true).open(base.join(".creating"))?;
-    file.lock()?;
-    Ok(file)
->>>>>>> Stashed changes
 }
 
 /// The folder of a sandbox that runs.
