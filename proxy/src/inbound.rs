@@ -28,6 +28,8 @@ use crate::{
 /// Serves a connection to this pod until it is over.
 pub async fn serve(worker: Rc<Worker>, connection: Connection) {
     let Ok(orig_dst) = OriginalDestination::Kernel.of(&connection.stream) else { return };
+    // The process waits for it: links drain and idle clients are sent away when it leaves.
+    let _hold = worker.shared.drain.hold();
     let ports = &worker.shared.config.ports;
     match orig_dst.0.port() {
         port if port == ports.inbound => from_peer(&worker, connection).await,

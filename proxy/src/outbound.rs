@@ -29,6 +29,8 @@ use crate::{
 pub async fn serve(worker: Rc<Worker>, connection: Connection) {
     let Connection { stream, client, presence: _presence } = connection;
     let Ok(orig_dst) = OriginalDestination::Kernel.of(&stream) else { return };
+    // The process waits for it: idle clients are sent away when it leaves.
+    let _hold = worker.shared.drain.hold();
     if worker.shared.config.ports.own().contains(&orig_dst.0.port()) {
         debug!(client.addr = %client, orig_dst = %orig_dst, "a port of the proxy's own was called");
         worker.shared.metrics.error(Direction::Outbound, Reason::Loop);
