@@ -1,0 +1,25 @@
+//! The users service: REST on `PORT` (8080), gRPC on `GRPC_PORT` (9090).
+
+use std::sync::Arc;
+
+use tokio_stream::wrappers::TcpListenerStream;
+use tokio_util::sync::CancellationToken;
+use weft_examples::faults::Faults;
+use weft_examples::proto::user_service_server::UserServiceServer;
+use weft_examples::serve;
+use weft_examples::users::{Users, UsersGrpc, router};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    serve::log();
+    let (users, faults) = (Arc::new(Users::new()), Arc::new(Faults::from_env()?));
+    let rest = serve::listen(serve::port("PORT", 8080)?).await?;
+    let grpc = serve::listen(serve::port("GRPC_PORT", 9090)?).await?;
+
+    let stop = CancellationToken::new();
+    let rest = serve::rest(rest, router(users.clone(), faults.clone()), stop.clone());
+    let grpc = tonic::transport::Server::builder()
+        .add_service(UserServiceServer::new(UsersGrpc::new(users, faults)))
+        .serve_with_incoming_shutdown(TcpListenerStream::new(grpc), stop.clone().cancelled_owned());
+    serve::until_signal(stop, async { tokio::try_join!(rest, async { Ok(grpc.await?) }).map(|_| ()) }).await
+}
