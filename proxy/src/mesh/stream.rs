@@ -134,7 +134,7 @@ impl Stream {
     }
 
     fn send(&self, kind: Kind, flags: Flags, payload: &[u8]) {
-        self.link.mux(|mux| mux.send(self.key, kind, flags, payload));
+        self.link.mux(|mux| _ = mux.send(self.key, kind, flags, payload));
     }
 }
 

@@ -62,10 +62,13 @@ impl Tls {
     }
 
     /// Encrypts all of `plain` to the end of `out`; before the handshake is over that is an error.
-    pub(super) fn write(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+    ///
+    /// `wire` is what `read` has left: rustls keeps places in it (of a handshake message of which more is to come) and
+    /// panics when it is not there. After an error neither is to be called again.
+    pub(super) fn write(&mut self, wire: &mut [u8], plain: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
         match self {
-            Self::Client(connection) => write!(connection, plain, out),
-            Self::Server(connection) => write!(connection, plain, out),
+            Self::Client(connection) => write!(connection, wire, plain, out),
+            Self::Server(connection) => write!(connection, wire, plain, out),
             Self::Within => {
                 out.extend_from_slice(plain);
                 Ok(())
@@ -127,8 +130,9 @@ macro_rules! read {
                 Ok(_) => break Err(Error::General("early data".into())),
                 Err(error) => {
                     // The alert that tells the peer is waiting to be encoded.
+                    let rest = &mut $wire[read.used + discard..];
                     while let Ok(ConnectionState::EncodeTlsData(mut alert)) =
-                        $connection.process_tls_records(&mut []).state
+                        $connection.process_tls_records(rest).state
                     {
                         put($out, FLIGHT, |out| alert.encode(out))?;
                     }
@@ -142,9 +146,9 @@ macro_rules! read {
 use read;
 
 macro_rules! write {
-    ($connection:expr, $plain:expr, $out:expr) => {
+    ($connection:expr, $wire:expr, $plain:expr, $out:expr) => {
         loop {
-            match $connection.process_tls_records(&mut []).state? {
+            match $connection.process_tls_records($wire).state? {
                 ConnectionState::WriteTraffic(mut traffic) => {
                     let room = $plain.len() + ($plain.len() / RECORD + 1) * RECORD_EXTRA;
                     break put($out, room, |out| traffic.encrypt($plain, out));
@@ -204,5 +208,78 @@ impl NeedsRoom for EncryptError {
             Self::InsufficientSize(InsufficientSizeError { required_size }) => Some(*required_size),
             Self::EncryptExhausted => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{Ipv4Addr, SocketAddr},
+        time::{Duration, SystemTime},
+    };
+
+    use weft_certs::{CertificateRequest, Issuer, KeyPair, Leaf, MeshTls, Root, SpiffeId, TrustBundle, Validity};
+
+    use super::*;
+
+    /// A client, and a server whose records hold no more than 32 bytes: its handshake messages come in pieces.
+    fn pair() -> (Tls, Tls) {
+        let hour = Validity::lasting(SystemTime::now(), Duration::from_secs(3600));
+        let root = Root::generate(hour).unwrap();
+        let issuer = Issuer::generate(&root, hour).unwrap();
+        let (key, id) = (KeyPair::generate().unwrap(), SpiffeId::new("mesh.local", "shop", "users").unwrap());
+        let request = CertificateRequest::new(&key, &id).unwrap();
+        let leaf = Leaf::new(issuer.issue(request.der(), &id, hour).unwrap(), key).unwrap();
+        let tls = MeshTls::new(&leaf, &TrustBundle::new([root.certificate().clone()]).unwrap()).unwrap();
+        let mut server = (*tls.server()).clone();
+        server.max_fragment_size = Some(32);
+        let endpoint = EndpointAddr(SocketAddr::from((Ipv4Addr::LOCALHOST, 4143)));
+        (Tls::client(tls.client_for(&id), endpoint).unwrap(), Tls::server(Arc::new(server)).unwrap())
+    }
+
+    /// One side's buffers.
+    #[derive(Default)]
+    struct Side {
+        wire: Vec<u8>,
+        plain: Vec<u8>,
+        out: Vec<u8>,
+    }
+
+    impl Side {
+        fn read(&mut self, tls: &mut Tls) -> Read {
+            let read = tls.read(&mut self.wire, &mut self.plain, &mut self.out).unwrap();
+            self.wire.drain(..read.used);
+            read
+        }
+    }
+
+    #[test]
+    fn a_write_between_any_two_bytes_that_come_does_no_harm() {
+        let (mut client, mut server) = pair();
+        let (mut near, mut far) = (Side::default(), Side::default());
+        near.read(&mut client);
+        far.wire.append(&mut near.out);
+        far.read(&mut server);
+        let mut writes = 0;
+        // The server's flight byte by byte, then what it says after the handshake: a ticket in several records.
+        for _ in 0..2 {
+            for byte in std::mem::take(&mut far.out) {
+                near.wire.push(byte);
+                if near.read(&mut client).up {
+                    client.write(&mut near.wire, b"x", &mut near.out).unwrap();
+                    writes += 1;
+                }
+            }
+            far.wire.append(&mut near.out);
+            far.read(&mut server);
+        }
+        assert!(writes > 100, "the ticket is longer: {writes}");
+        assert_eq!(far.plain.len(), writes);
+    }
+
+    #[test]
+    fn nothing_is_encrypted_before_the_handshake_is_over() {
+        let (mut client, _) = pair();
+        assert!(client.write(&mut [], b"x", &mut Vec::new()).is_err());
     }
 }

@@ -135,7 +135,9 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Driver<'a, T> {
         match turn {
             Ok(()) => Poll::Pending,
             Err(cause) => {
-                self.compose_goodbye();
+                if !matches!(cause, LinkError::Handshake(_) | LinkError::Tls(_)) {
+                    self.compose_goodbye();
+                }
                 Poll::Ready(cause)
             }
         }
@@ -166,7 +168,7 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Driver<'a, T> {
         let mut reads = 0;
         while let Poll::Ready(read) = self.wire.poll_read(cx, &mut self.io) {
             if read.map_err(|error| LinkError::Io(error.kind()))? == 0 {
-                return Err(LinkError::PeerClosed);
+                return Err(self.peer_closed());
             }
             self.hear(on_open)?;
             reads += 1;
@@ -221,7 +223,7 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Driver<'a, T> {
         }
         let mut batch = state.mux.take_batch(std::mem::take(&mut self.spare));
         drop(state);
-        self.tls.write(&batch, &mut self.out).map_err(tls_broke)?;
+        self.tls.write(self.wire.filled_mut(), &batch, &mut self.out).map_err(tls_broke)?;
         empty(&mut batch);
         self.spare = batch;
         Ok(())
@@ -233,7 +235,12 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Driver<'a, T> {
         self.times.pinged = None;
         let closed = self.decrypt()?;
         self.deliver(on_open)?;
-        if closed { Err(LinkError::PeerClosed) } else { Ok(()) }
+        if closed { Err(self.peer_closed()) } else { Ok(()) }
+    }
+
+    fn peer_closed(&self) -> LinkError {
+        let drained = self.link.state.borrow().mux.is_drained();
+        if drained { self.drain_cause.clone() } else { LinkError::PeerClosed }
     }
 
     /// Decrypts what was read; true: the peer said that nothing follows.
@@ -369,8 +376,8 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Driver<'a, T> {
         }
         state.mux.say_goodbye();
         let batch = state.mux.take_batch(Vec::new());
-        // Where TLS itself is broken, the peer is not told.
-        let _ = self.tls.write(&batch, &mut self.out);
+        // Where TLS breaks now, the peer is not told.
+        let _ = self.tls.write(self.wire.filled_mut(), &batch, &mut self.out);
     }
 }
 

@@ -49,10 +49,13 @@ impl Mux {
 
     /// Sends DATA that was granted.
     pub(in crate::mesh) fn data(&mut self, key: Key, bytes: &[u8], end: bool) {
-        let Some(slot) = self.slot(key) else { return };
-        debug_assert!(bytes.len() <= slot.granted as usize, "data without credit");
-        slot.granted = slot.granted.saturating_sub(bytes.len() as u32);
-        self.send(key, Kind::DATA, Flags::end(end), bytes);
+        // A grant that is not used, as the stream is over, is given to others when it closes.
+        if self.send(key, Kind::DATA, Flags::end(end), bytes)
+            && let Some(slot) = self.slot(key)
+        {
+            debug_assert!(bytes.len() <= slot.granted as usize, "data without credit");
+            slot.granted = slot.granted.saturating_sub(bytes.len() as u32);
+        }
     }
 
     /// The app took `count` bytes of DATA: in time, the peer may send as many more.

@@ -4,6 +4,8 @@
 mod credit;
 mod deliver;
 mod slot;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -159,16 +161,17 @@ impl Mux {
         self.slots.get_mut(key.at).filter(|slot| slot.id == key.id)
     }
 
-    /// Sends a frame of a stream, unless our half of it is over.
-    pub(super) fn send(&mut self, key: Key, kind: Kind, flags: Flags, payload: &[u8]) {
+    /// Sends a frame of a stream, unless our half of it is over (false).
+    pub(super) fn send(&mut self, key: Key, kind: Kind, flags: Flags, payload: &[u8]) -> bool {
         let (lost, answers) = (self.lost.is_some(), self.side == Side::Acceptor);
-        let Some(slot) = self.slot(key) else { return };
+        let Some(slot) = self.slot(key) else { return false };
         if lost || slot.finished || slot.over.is_some() {
-            return;
+            return false;
         }
         slot.finished = flags.has(Flags::END);
         slot.accepted |= answers;
         Frame { kind, flags, stream: key.id, payload }.put(&mut self.plain);
+        true
     }
 
     /// Tells the opener that the app took the stream, if nothing has told it yet.

@@ -1,18 +1,18 @@
 //! Two proxies of one mesh, and a connection between them.
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::VecDeque,
     net::{Ipv4Addr, SocketAddr},
     rc::Rc,
     sync::Arc,
-    task::Poll,
     time::{Duration, SystemTime},
 };
 
 use rustls::{ClientConfig, ServerConfig};
 use tokio::{
-    io::DuplexStream,
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf},
+    sync::Notify,
     task::{JoinHandle, LocalSet, spawn_local},
 };
 use weft_certs::{CertificateRequest, Issuer, KeyPair, Leaf, MeshTls, Root, SpiffeId, TrustBundle, Validity};
@@ -40,10 +40,15 @@ impl Mesh {
     }
 
     pub(super) fn tls(&self, service_account: &str, seconds: u64) -> MeshTls {
+        self.tls_trusting(service_account, seconds, self)
+    }
+
+    /// A leaf of this mesh's, whose holder believes another.
+    pub(super) fn tls_trusting(&self, service_account: &str, seconds: u64, trusted: &Self) -> MeshTls {
         let (key, id) = (KeyPair::generate().unwrap(), id(service_account));
         let request = CertificateRequest::new(&key, &id).unwrap();
         let chain = self.issuer.issue(request.der(), &id, lasting(seconds)).unwrap();
-        MeshTls::new(&Leaf::new(chain, key).unwrap(), &self.bundle).unwrap()
+        MeshTls::new(&Leaf::new(chain, key).unwrap(), &trusted.bundle).unwrap()
     }
 }
 
@@ -67,22 +72,22 @@ pub(super) fn configs() -> (Arc<ClientConfig>, Arc<ServerConfig>) {
 
 /// Streams that were opened, for whoever waits for them.
 #[derive(Clone, Default)]
-pub(super) struct Inbound(Rc<RefCell<VecDeque<Incoming>>>);
+pub(super) struct Inbound(Rc<(RefCell<VecDeque<Incoming>>, Notify)>);
 
 impl Inbound {
     pub(super) fn push(&self, incoming: Incoming) {
-        self.0.borrow_mut().push_back(incoming);
+        self.0.0.borrow_mut().push_back(incoming);
+        self.0.1.notify_one();
     }
 
     pub(super) async fn next(&self) -> Incoming {
-        std::future::poll_fn(|cx| match self.0.borrow_mut().pop_front() {
-            Some(incoming) => Poll::Ready(incoming),
-            None => {
-                cx.waker().wake_by_ref();
-                Poll::Pending
+        loop {
+            let first = self.0.0.borrow_mut().pop_front();
+            match first {
+                Some(incoming) => return incoming,
+                None => self.0.1.notified().await,
             }
-        })
-        .await
+        }
     }
 }
 
@@ -117,6 +122,28 @@ impl Pair {
     pub(super) async fn stream(&self) -> (Stream, Stream) {
         let near = self.client.open(&OPEN).unwrap();
         (near, self.inbound.next().await.stream)
+    }
+}
+
+/// A connection that can be frozen: then nothing comes through any more, and nobody is told.
+pub(super) fn wire() -> (DuplexStream, DuplexStream, Rc<Cell<bool>>) {
+    let (near, near_end) = tokio::io::duplex(1 << 16);
+    let (far, far_end) = tokio::io::duplex(1 << 16);
+    let frozen = Rc::new(Cell::new(false));
+    let ((near_read, near_write), (far_read, far_write)) = (tokio::io::split(near_end), tokio::io::split(far_end));
+    spawn_local(copy(near_read, far_write, frozen.clone()));
+    spawn_local(copy(far_read, near_write, frozen.clone()));
+    (near, far, frozen)
+}
+
+async fn copy(mut from: ReadHalf<DuplexStream>, mut to: WriteHalf<DuplexStream>, frozen: Rc<Cell<bool>>) {
+    let mut bytes = vec![0; 4096];
+    loop {
+        let read = from.read(&mut bytes).await.unwrap();
+        if frozen.get() || read == 0 {
+            return std::future::pending().await;
+        }
+        to.write_all(&bytes[..read]).await.unwrap();
     }
 }
 
