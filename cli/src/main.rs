@@ -1,6 +1,8 @@
 //! `weft`: the command-line tool. Each subcommand is a module; this file only leads to them.
 
+mod demo;
 mod sandbox;
+mod stop;
 mod token;
 
 use std::process::ExitCode;
@@ -17,6 +19,11 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Watch a mesh of real services on this machine
+    Demo(demo::Arguments),
+    /// The client in the demo's sandbox
+    #[command(hide = true)]
+    DemoLoad(demo::load::Arguments),
     /// Run Kubernetes manifests on this machine, each pod in a network namespace
     Sandbox(sandbox::Arguments),
     /// Join tokens, the proof of identity where there is no Kubernetes
@@ -32,6 +39,8 @@ fn main() -> ExitCode {
     let done = match command {
         // Before any runtime or thread: a user namespace can be made by a process of one thread only.
         Command::SandboxSupervisor => return weft_sandbox::supervisor::run(),
+        Command::Demo(arguments) => run(demo::run(arguments)),
+        Command::DemoLoad(arguments) => run(demo::load::run(arguments)),
         Command::Sandbox(arguments) => run(sandbox::run(arguments)),
         Command::Token(arguments) => token::run(arguments),
     };
@@ -44,6 +53,12 @@ fn main() -> ExitCode {
 /// Runs a subcommand on a runtime of one thread.
 fn run(command: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(command)
+}
+
+/// One line on standard output.
+fn print(line: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    writeln!(std::io::stdout(), "{line}")
 }
 
 /// One line on standard error, for the user rather than for a log.

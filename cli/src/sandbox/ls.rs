@@ -3,7 +3,8 @@
 use clap::{Args, ValueEnum};
 use weft_sandbox::{Listing, Pod, Sandbox, Service};
 
-use super::{Target, print};
+use super::Target;
+use crate::print;
 
 /// The arguments of `ls`.
 #[derive(Args)]

@@ -72,12 +72,6 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// One line on standard output.
-fn print(line: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    writeln!(std::io::stdout(), "{line}")
-}
-
 /// The sandbox is gone: an error to whoever still waits for it.
 fn ended() -> anyhow::Error {
     SandboxError::Ended.into()

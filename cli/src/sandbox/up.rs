@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use weft_sandbox::{Event, Options, Sandbox};
 
-use super::{ended, print};
-use crate::tell;
+use super::ended;
+use crate::stop::Stop;
+use crate::{print, tell};
 
 /// The arguments of `up`.
 #[derive(Args)]
@@ -69,31 +69,6 @@ pub async fn run(name: &str, arguments: Arguments) -> anyhow::Result<ExitCode> {
                 None if sandbox.folder().exists() => return Err(ended()),
                 None => return Ok(ExitCode::SUCCESS),
             },
-        }
-    }
-}
-
-/// The signals that end the sandbox in good order.
-struct Stop {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Stop {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
         }
     }
 }
