@@ -29,6 +29,8 @@
 mod code;
 mod error;
 pub mod frames;
+#[cfg(test)]
+mod golden;
 mod inbox;
 mod limits;
 mod link;

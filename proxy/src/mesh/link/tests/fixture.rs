@@ -3,15 +3,18 @@
 use std::{
     cell::{Cell, RefCell},
     collections::VecDeque,
+    io,
     net::{Ipv4Addr, SocketAddr},
+    pin::Pin,
     rc::Rc,
     sync::Arc,
+    task::{Context, Poll},
     time::{Duration, SystemTime},
 };
 
 use rustls::{ClientConfig, ServerConfig};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, ReadHalf, WriteHalf},
     sync::Notify,
     task::{JoinHandle, LocalSet, spawn_local},
 };
@@ -144,6 +147,33 @@ async fn copy(mut from: ReadHalf<DuplexStream>, mut to: WriteHalf<DuplexStream>,
             return std::future::pending().await;
         }
         to.write_all(&bytes[..read]).await.unwrap();
+    }
+}
+
+/// A connection's end that counts the writes.
+pub(super) struct Counted {
+    pub(super) io: DuplexStream,
+    pub(super) writes: Rc<Cell<usize>>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.writes.set(self.writes.get() + 1);
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 

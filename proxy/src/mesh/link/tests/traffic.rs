@@ -1,9 +1,11 @@
 //! What crosses a link.
 
+use std::rc::Rc;
+
 use tokio::task::spawn_local;
 
-use super::fixture::{OPEN, Pair, configs, id, local, read_all, write_all};
-use crate::mesh::{Event, Limits, Refusal, ResetCause, StreamError};
+use super::fixture::{Counted, OPEN, Pair, configs, endpoint, id, local, read_all, write_all};
+use crate::mesh::{Event, Incoming, Limits, Link, Refusal, ResetCause, StreamError};
 
 #[tokio::test(start_paused = true)]
 async fn an_exchange_crosses_both_ways_and_both_sides_know_who_is_there() {
@@ -29,6 +31,42 @@ async fn an_exchange_crosses_both_ways_and_both_sides_know_who_is_there() {
         assert!(near.written());
     })
     .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_tasks_of_a_turn_send_shares_a_write_both_ways() {
+    local(async || {
+        let (client, server) = configs();
+        let (near, far) = tokio::io::duplex(1 << 20);
+        let (near_writes, far_writes) = (Rc::default(), Rc::default());
+        let near = Counted { io: near, writes: Rc::clone(&near_writes) };
+        let far = Counted { io: far, writes: Rc::clone(&far_writes) };
+        let client = Link::client(client, endpoint(), Limits::default());
+        spawn_local(client.clone().run_client(near));
+        // A task per stream, as the inbound path has.
+        spawn_local(Link::server(server, Limits::default()).run_server(far, |Incoming { stream, .. }| {
+            spawn_local(async move {
+                let mut request = stream.received().await.unwrap();
+                while request.next().is_some() {}
+                stream.head(b"200", true);
+            });
+        }));
+        client.established().await;
+        let before = (near_writes.get(), far_writes.get());
+        let exchanges: Vec<_> = (0..64).map(|_| spawn_local(exchange(client.clone()))).collect();
+        for exchange in exchanges {
+            exchange.await.unwrap();
+        }
+        let writes = (near_writes.get() - before.0, far_writes.get() - before.1);
+        assert!(writes.0 <= 2 && writes.1 <= 2, "{writes:?} for 64 exchanges");
+    })
+    .await;
+}
+
+async fn exchange(client: Rc<Link>) {
+    let stream = client.open(&OPEN).unwrap();
+    stream.head(b"request", true);
+    assert!(stream.received().await.unwrap().next().is_some());
 }
 
 #[tokio::test(start_paused = true)]
