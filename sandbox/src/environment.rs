@@ -8,7 +8,9 @@ use crate::manifest::{Container, EnvValue, FieldRef};
 const PASSED_ON: &[&str] =
     &["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "TERM", "LD_LIBRARY_PATH", "RUST_BACKTRACE"];
 
-/// All variables of `container` in the pod whose fields `field` gives. The build folder stands at the end of PATH.
+/// All variables of `container` in the pod whose fields `field` gives.
+///
+/// The build folder stands first in PATH: the shop's `users` has the name of a program of every machine (coreutils).
 pub(crate) fn of(field: impl Fn(&FieldRef) -> String, container: &Container, build: &Path) -> Vec<(String, String)> {
     let mut env: Vec<(String, String)> = Vec::new();
     for name in PASSED_ON {
@@ -27,8 +29,8 @@ pub(crate) fn of(field: impl Fn(&FieldRef) -> String, container: &Container, bui
     }
     let build = build.display();
     match env.iter_mut().find(|(name, _)| name == "PATH") {
-        Some((_, path)) => path.push_str(&format!(":{build}")),
-        None => env.push(("PATH".into(), format!("/usr/local/bin:/usr/bin:/bin:{build}"))),
+        Some((_, path)) => *path = format!("{build}:{path}"),
+        None => env.push(("PATH".into(), format!("{build}:/usr/local/bin:/usr/bin:/bin"))),
     }
     env
 }
@@ -56,6 +58,22 @@ pub(crate) fn expand(text: &str, env: &[(String, String)]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_build_folder_stands_before_the_machines_programs() {
+        let own = ("PATH".to_owned(), EnvValue::Text("/bin".to_owned()));
+        let container = Container {
+            name: "users".into(),
+            command: vec!["users".into()],
+            env: vec![own],
+            working_dir: None,
+            ports: Default::default(),
+            readiness: None,
+        };
+        let env = of(|_| String::new(), &container, Path::new("/build"));
+        let path = env.iter().find(|(name, _)| name == "PATH").unwrap();
+        assert_eq!(path.1, "/build:/bin");
+    }
 
     #[test]
     fn names_in_parentheses_are_expanded_and_unknown_ones_stay() {

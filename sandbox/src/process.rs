@@ -141,7 +141,7 @@ impl Processes {
         }
     }
 
-    /// PATH first, then the build folder; a name with a slash is taken as it is.
+    /// By PATH, where the build folder stands first; a name with a slash is taken as it is.
     fn find(&self, name: &str, env: &[(String, String)]) -> Result<PathBuf, StartError> {
         if name.contains('/') {
             return Ok(PathBuf::from(name));
