@@ -1,0 +1,48 @@
+//! What stands between client and server.
+
+use std::io::Write;
+use std::path::Path;
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use super::haproxy;
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Peer {
+    /// Nothing: the client connects to the server.
+    Direct,
+    /// hyper, h2 and rustls without features.
+    Bare,
+    /// Debian's HAProxy, HTTP/2 over mutual TLS between the two.
+    Haproxy,
+    /// Weft.
+    Weft,
+}
+
+/// Those that are asked for (all, if none is), without HAProxy where it is not installed.
+pub fn usable(asked: &[Peer], binaries: &Path) -> anyhow::Result<Vec<Peer>> {
+    let mut peers = if asked.is_empty() { Peer::value_variants().to_vec() } else { asked.to_vec() };
+    let mut leave_out = |left_out: Peer, there: bool, why: &str| {
+        if !there && peers.contains(&left_out) {
+            peers.retain(|peer| *peer != left_out);
+            writeln!(std::io::stderr(), "without {left_out}: {why}")?;
+        }
+        anyhow::Ok(())
+    };
+    leave_out(Peer::Haproxy, haproxy::installed(), "install Debian's packages haproxy and openssl to compare with it")?;
+    anyhow::ensure!(
+        !peers.contains(&Peer::Weft) || binaries.join("weft-proxy").exists(),
+        "no weft-proxy in {}: build it, or say where it is with --binaries",
+        binaries.display()
+    );
+    Ok(peers)
+}
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.to_possible_value().as_ref().map_or("?", |value| value.get_name()))
+    }
+}
