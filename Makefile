@@ -16,7 +16,7 @@ help:
 	@echo "make test       formatting, lints, unit tests, tests in network namespaces"
 	@echo "make test-full  the long tests too, and the licences of all dependencies"
 	@echo "make lint       formatting, lints, versions of dependencies"
-	@echo "make bench      load and comparison; writes target/bench.json"
+	@echo "make bench      load and comparison, as root; writes target/bench.json"
 	@echo "make docs       print the generated pages of docs/"
 
 demo:
@@ -41,8 +41,8 @@ dependencies:
 	.ci/check-dependencies
 
 bench:
-	$(CARGO) build --release --locked $(PROGRAMS) -p weft-bench
-	$(TARGET)/release/weft-bench $(ARGS)
+	$(CARGO) build --release --locked -p weft-bench -p weft-control-plane -p weft-proxy
+	$(TARGET)/release/weft-bench run $(ARGS)
 
 docs:
 	$(CARGO) build --locked -p weft-proxy -p weft-control-plane
