@@ -31,8 +31,8 @@ pub(super) const CONNECTION_HEADS: usize = 8 << 20;
 /// What one side of a link allows, and how long it waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Streams that may be open at once, default 2,048. Opening more is [`super::OpenError::Full`]; a peer that opens
-    /// more is refused as not delivered.
+    /// Streams that may be open at once, default 2,048. A peer that opens more is refused as not delivered; of its own
+    /// accord a client opens three quarters as many, and more is [`super::OpenError::Full`].
     pub streams: usize,
     /// How long the handshake may take, default 5 s.
     pub handshake: Duration,

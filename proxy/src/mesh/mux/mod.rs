@@ -3,6 +3,7 @@
 
 mod credit;
 mod deliver;
+mod ending;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,7 @@ use super::{
     error::{LinkError, OpenError, StreamError},
     frames::{self, Flags, Frame, Kind},
     inbox::Received,
-    limits::{BACKLOG_OPEN, CONNECTION_WINDOW, MAX_ID},
+    limits::{BACKLOG_OPEN, CONNECTION_WINDOW},
     open::Open,
 };
 
@@ -117,15 +118,6 @@ impl Mux {
 
     pub(super) fn lost(&self) -> Option<&LinkError> {
         self.lost.as_ref()
-    }
-
-    pub(super) fn is_draining(&self) -> bool {
-        self.peer_drains || self.drain != Drain::No || self.last_id == MAX_ID
-    }
-
-    /// Whether a drain has come to its end: nothing is open, and nothing can be opened.
-    pub(super) fn is_drained(&self) -> bool {
-        self.slots.is_empty() && self.is_draining() && !matches!(self.drain, Drain::Asked { .. })
     }
 
     /// Why no stream can be opened now, if so.
@@ -267,56 +259,6 @@ impl Mux {
         self.fate(key).map_or(Poll::Pending, |error| Poll::Ready(Err(error)))
     }
 
-    /// Why a stream cannot go on, if so.
-    pub(super) fn fate(&mut self, key: Key) -> Option<StreamError> {
-        let delivered = self.was_written(key);
-        match self.slot(key)?.over {
-            Some(Over::GoneAway) => Some(StreamError::Lost { delivered: false, cause: LinkError::GoneAway }),
-            Some(Over::Refused(refusal)) => Some(StreamError::Refused(refusal)),
-            Some(Over::Reset(cause)) => Some(StreamError::Reset(cause)),
-            None => self.lost.clone().map(|cause| StreamError::Lost { delivered, cause }),
-        }
-    }
-
-    /// Whether any byte of a stream that was opened here can have reached the peer as a frame.
-    pub(super) fn was_written(&self, key: Key) -> bool {
-        let slot = self.slots.get(key.at).filter(|slot| slot.id == key.id);
-        !self.unread && slot.is_some_and(|slot| slot.batch < self.batch)
-    }
-
-    /// Takes no new streams; those that are open may finish.
-    pub(super) fn start_drain(&mut self) {
-        if self.drain != Drain::No || self.lost.is_some() {
-            return;
-        }
-        if self.side == Side::Opener {
-            self.drain = Drain::Agreed;
-            return self.put_goaway(0);
-        }
-        self.put_goaway(MAX_ID);
-        let ping = self.ping();
-        self.drain = Drain::Asked { ping };
-    }
-
-    /// Says which streams were taken, before the connection is closed from this side.
-    pub(super) fn say_goodbye(&mut self) {
-        let last = if self.side == Side::Acceptor { self.last_id } else { 0 };
-        self.put_goaway(last);
-    }
-
-    fn put_goaway(&mut self, last: u32) {
-        let payload = last.to_be_bytes();
-        Frame { kind: Kind::GOAWAY, flags: Flags::NONE, stream: 0, payload: &payload }.put(&mut self.plain);
-    }
-
-    /// Asks the peer for a sign of life; gives the PING's number.
-    pub(super) fn ping(&mut self) -> u64 {
-        self.pings += 1;
-        let payload = self.pings.to_be_bytes();
-        Frame { kind: Kind::PING, flags: Flags::NONE, stream: 0, payload: &payload }.put(&mut self.plain);
-        self.pings
-    }
-
     /// Bytes that wait for a write.
     pub(super) fn backlog(&self) -> usize {
         self.plain.len()
@@ -335,17 +277,6 @@ impl Mux {
         self.batch += 1;
         self.wake_line();
         std::mem::replace(&mut self.plain, spare)
-    }
-
-    /// The link is over: every task that waits is told. `unread`: the peer has provably read no frame.
-    pub(super) fn lose(&mut self, cause: LinkError, unread: bool) {
-        if self.lost.is_some() {
-            return;
-        }
-        self.unread = unread;
-        self.lost = Some(cause);
-        self.plain = Vec::new();
-        self.slots.iter().for_each(|(_, slot)| slot.wake());
     }
 }
 

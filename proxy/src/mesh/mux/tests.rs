@@ -8,7 +8,7 @@ use super::*;
 use crate::mesh::{
     error::ProtocolError,
     inbox::Event,
-    limits::{CONNECTION_WINDOW, PIECE, STREAM_WINDOW},
+    limits::{CONNECTION_WINDOW, MAX_ID, PIECE, STREAM_WINDOW},
     open::Protocol,
 };
 

@@ -3,30 +3,26 @@
 //! A turn: what waits is encrypted and written at once; what comes is decrypted and put into the inboxes, whose tasks are
 //! woken. They append to the link's buffer and wake this task again, behind themselves: so many frames share a write.
 
+mod life;
+mod secure;
+
 use std::{
-    future::{Future, poll_fn},
+    future::poll_fn,
     io,
     pin::Pin,
     rc::Rc,
-    sync::Arc,
     task::{Context, Poll, Waker},
-    time::SystemTime,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, Sleep},
 };
-use weft_certs::Peer;
 
-use super::{
-    Asked, Incoming, Link, LinkEnd, goodbye, idle,
-    keeper::{Due, Times},
-};
+use super::{Asked, Incoming, Link, LinkEnd, goodbye, idle, keeper::Times};
 use crate::{
     buffer::Buf,
     mesh::{
-        ALPN,
         error::{LinkError, ProtocolError},
         frames,
         limits::BACKLOG_MOST,
@@ -55,7 +51,7 @@ where
     let mut on_open = on_open;
     let mut sleep = std::pin::pin!(tokio::time::sleep_until(driver.times.started + link.limits.handshake));
     let cause = poll_fn(|cx| driver.poll(cx, sleep.as_mut(), &mut on_open)).await;
-    let unread = driver.is_refused_in_handshake(&cause);
+    let (cause, unread) = driver.verdict(cause);
     let established = driver.times.up && !unread;
     link.mux(|mux| mux.lose(cause.clone(), unread));
     link.state.borrow_mut().waits_for_up.take().into_iter().for_each(Waker::wake);
@@ -223,7 +219,7 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Driver<'a, T> {
         }
         let mut batch = state.mux.take_batch(std::mem::take(&mut self.spare));
         drop(state);
-        self.tls.write(self.wire.filled_mut(), &batch, &mut self.out).map_err(tls_broke)?;
+        self.tls.write(self.wire.filled_mut(), &batch, &mut self.out).map_err(secure::tls_broke)?;
         empty(&mut batch);
         self.spare = batch;
         Ok(())
@@ -233,61 +229,16 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Driver<'a, T> {
     fn hear(&mut self, on_open: &mut impl FnMut(Incoming)) -> Result<(), LinkError> {
         self.times.heard = Instant::now();
         self.times.pinged = None;
-        let closed = self.decrypt()?;
-        self.deliver(on_open)?;
-        if closed { Err(self.peer_closed()) } else { Ok(()) }
+        let closed = self.decrypt();
+        if self.times.up {
+            self.deliver(on_open)?; // Also what came before TLS broke.
+        }
+        if closed? { Err(self.peer_closed()) } else { Ok(()) }
     }
 
     fn peer_closed(&self) -> LinkError {
         let drained = self.link.state.borrow().mux.is_drained();
         if drained { self.drain_cause.clone() } else { LinkError::PeerClosed }
-    }
-
-    /// Decrypts what was read; true: the peer said that nothing follows.
-    fn decrypt(&mut self) -> Result<bool, LinkError> {
-        let read = self.tls.read(self.wire.filled_mut(), &mut self.plain, &mut self.out);
-        let read = read.map_err(|error| self.tls_failed(error))?;
-        self.wire.consume(read.used);
-        if read.up && !self.times.up {
-            self.came_up()?;
-        }
-        Ok(read.closed)
-    }
-
-    fn tls_failed(&self, error: rustls::Error) -> LinkError {
-        if self.times.up { tls_broke(error) } else { LinkError::Handshake(Arc::new(error)) }
-    }
-
-    /// The handshake is over: who is there, and for how long?
-    fn came_up(&mut self) -> Result<(), LinkError> {
-        if self.tls.alpn() != Some(ALPN) {
-            return Err(ProtocolError::Alpn.into());
-        }
-        if !matches!(self.tls, Tls::Within) {
-            self.recognise()?;
-        }
-        self.times.up = true;
-        let mut state = self.link.state.borrow_mut();
-        state.up = true;
-        state.waits_for_up.take().into_iter().for_each(Waker::wake);
-        if state.mux.wants_write() {
-            state.wake();
-        }
-        Ok(())
-    }
-
-    /// Who the peer is, and until when that holds.
-    fn recognise(&mut self) -> Result<(), LinkError> {
-        let peer = Peer::of(self.tls.peer_chain()).map_err(LinkError::Identity)?;
-        // A resumed session was not verified anew.
-        let expired = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
-        let left = peer.not_after.duration_since(SystemTime::now());
-        let left = left.map_err(|_| LinkError::Handshake(Arc::new(expired)))?;
-        if let Some(end) = Instant::now().checked_add(left) {
-            self.link.expires_at(end);
-        }
-        self.link.state.borrow_mut().peer = Some(peer.identity);
-        Ok(())
     }
 
     /// Hands on the frames that are whole.
@@ -308,81 +259,6 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Driver<'a, T> {
         }
         Ok(())
     }
-
-    /// Does what is due, and sees to it that this task is woken when something is again.
-    fn keep(&mut self, cx: &mut Context<'_>, mut sleep: Pin<&mut Sleep>) -> Result<(), LinkError> {
-        loop {
-            let now = Instant::now();
-            self.look(now);
-            match self.times.check(&self.link.limits, now) {
-                Ok(due) => self.act(due, now)?,
-                // A later deadline is found when the earlier one comes: moving the runtime's timer costs more.
-                Err(next) => {
-                    if next < sleep.deadline() || sleep.is_elapsed() {
-                        sleep.as_mut().reset(next);
-                    }
-                    if sleep.as_mut().poll(cx).is_pending() {
-                        return Ok(());
-                    }
-                }
-            }
-        }
-    }
-
-    /// What the streams and the owner have changed.
-    fn look(&mut self, now: Instant) {
-        let state = self.link.state.borrow();
-        self.times.busy = state.mux.streams() > 0;
-        self.times.since = state.since.max(self.times.started);
-        self.times.expires = state.expires;
-        if self.times.drain_until.is_none() && state.mux.is_draining() {
-            self.times.drain_until = Some(now + self.link.limits.drain);
-        }
-    }
-
-    fn act(&mut self, due: Due, now: Instant) -> Result<(), LinkError> {
-        match due {
-            Due::HandshakeOver => return Err(LinkError::HandshakeTimeout),
-            Due::Silent => return Err(LinkError::Silent),
-            Due::DrainOver => return Err(self.drain_cause.clone()),
-            Due::Ping => {
-                self.times.pinged = Some(now);
-                self.link.mux(|mux| mux.ping());
-            }
-            Due::Expired => self.link.drain(),
-            Due::Idle => {
-                self.drain_cause = LinkError::Idle;
-                self.link.drain();
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the peer refused our certificate: then it has read no frame, although some may have been sent. A server
-    /// says so only after a client believes the handshake to be over (RFC 8446, section 4.4.2.4).
-    fn is_refused_in_handshake(&self, cause: &LinkError) -> bool {
-        let LinkError::Tls(error) = cause else { return false };
-        matches!(**error, rustls::Error::AlertReceived(_)) && !self.heard_frame
-    }
-
-    /// Tells the peer which streams were served, behind what was on its way already.
-    fn compose_goodbye(&mut self) {
-        if !self.times.up {
-            return;
-        }
-        let mut state = self.link.state.borrow_mut();
-        if state.mux.lost().is_some() {
-            return;
-        }
-        state.mux.say_goodbye();
-        let batch = state.mux.take_batch(Vec::new());
-        // Where TLS breaks now, the peer is not told.
-        let _ = self.tls.write(self.wire.filled_mut(), &batch, &mut self.out);
-    }
-}
-
-fn tls_broke(error: rustls::Error) -> LinkError {
-    LinkError::Tls(Arc::new(error))
 }
 
 /// Empties it, and gives back what a burst left behind.
