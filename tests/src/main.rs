@@ -75,6 +75,11 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         times: usize,
     },
+    /// Makes all four kinds of gRPC call to the users service, one that runs out of time and one that is broken off.
+    Grpc {
+        /// Where to, as host:port.
+        target: String,
+    },
     /// Looks at every frame that this network namespace sends or receives, and counts those that hold a text.
     Capture {
         /// The text.
@@ -107,6 +112,7 @@ async fn main() -> anyhow::Result<()> {
             print(&request.send().await?)
         }
         Command::Bytes { target, text, times } => print(&app::bytes(&target, &text, times).await?),
+        Command::Grpc { target } => print(&app::grpc(&target).await?),
         Command::Capture { needle, seconds } => print(&app::capture(&needle, Duration::from_secs_f64(seconds))?),
         Command::Hold { target, seconds } => print(&app::hold(&target, Duration::from_secs_f64(seconds)).await?),
     }

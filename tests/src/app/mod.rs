@@ -1,12 +1,14 @@
 //! Both sides of the test traffic.
 
 mod capture;
+mod grpc;
 mod load;
 mod one;
 mod serve;
 mod stream;
 
 pub use capture::capture;
+pub use grpc::grpc;
 pub use load::Load;
 pub use one::One;
 pub use serve::serve;

@@ -56,6 +56,47 @@ async fn http2_crosses_as_http2() {
     assert_eq!(header(&app["headers"], "weft-client-identity").len(), 1);
 }
 
+/// The users service, meshed, beside the app.
+const USERS: &str = r#"
+apiVersion: v1
+kind: Pod
+metadata: { name: users, namespace: test, labels: { app: users, weft.dev/inject: enabled } }
+spec:
+  serviceAccountName: users
+  containers:
+  - name: users
+    image: none
+    command: ["users"]
+    readinessProbe: { tcpSocket: { port: 9090 }, periodSeconds: 1 }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: users, namespace: test }
+spec:
+  selector: { app: users }
+  ports:
+  - { name: http, port: 8080 }
+  - { name: grpc, port: 9090, appProtocol: kubernetes.io/h2c }
+"#;
+
+#[tokio::test]
+async fn all_four_kinds_of_grpc_call_cross_the_mesh() {
+    let mesh = mesh(1, USERS).await;
+    let called = mesh.run("client", &["grpc", "users:9090"]).await;
+    assert!(!called["unary"].as_str().unwrap().is_empty(), "{called}");
+    assert_eq!(called["not_found"], 5, "NOT_FOUND in trailers: {called}");
+    assert!(called["server_stream"].as_u64().unwrap() >= 3, "{called}");
+    assert_eq!((&called["client_stream"], &called["both_streams"]), (&50.into(), &5.into()), "{called}");
+    assert!(
+        called["deadline"] == 4 || called["deadline"] == 1,
+        "DEADLINE_EXCEEDED, or CANCELLED by the client: {called}"
+    );
+    assert!(!called["after_cancel"].as_str().unwrap().is_empty(), "{called}");
+    let client = mesh.pod("client").await;
+    let labels = ["direction=\"outbound\"", "service=\"users\"", "grpc_status=\"5\"", "mtls=\"true\""];
+    assert_eq!(mesh.metric(&client, "weft_http_requests_total", &labels).await, 1.0);
+}
+
 #[tokio::test]
 async fn large_bodies_and_statuses_come_through() {
     let mesh = mesh(1, "").await;
