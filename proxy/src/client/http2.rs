@@ -129,9 +129,20 @@ async fn one_request(worker: &Rc<Worker>, origin: &Origin, request: Request<Recv
             None => refuse(worker, origin, &mut answer, (reason, view.is_grpc())),
             Some(body) => {
                 worker.count_error(origin, reason);
-                body.send_reset(h2::Reason::INTERNAL_ERROR);
+                break_off(body, reason, view.is_grpc());
             }
         }
+    }
+}
+
+/// Ends an answer that has begun: a gRPC client is told in trailers, any other by a reset.
+fn break_off(body: &mut SendStream<Bytes>, reason: Reason, grpc: bool) {
+    let mut trailers = http::HeaderMap::new();
+    trailers.insert("grpc-status", u16::from(reason.grpc_status()).into());
+    trailers.insert("grpc-message", http::HeaderValue::from_static(reason.label()));
+    trailers.insert("weft-proxy-error", http::HeaderValue::from_static(reason.label()));
+    if !grpc || body.send_trailers(trailers).is_err() {
+        body.send_reset(h2::Reason::INTERNAL_ERROR);
     }
 }
 
