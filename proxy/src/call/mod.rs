@@ -216,10 +216,13 @@ impl<'a> Call<'a> {
     pub fn gave_up(&mut self, attempt: &Attempt, reason: Option<Reason>) {
         let Some(mut lease) = attempt.lease.borrow_mut().take() else { return };
         self.tried.push(lease.endpoint().id);
-        match reason {
-            None => {}
-            Some(reason) if judge(&mut lease, reason) => self.count_ejection(),
-            Some(_) => {}
+        let ejected = match reason {
+            Some(reason) => judge(&mut lease, reason),
+            // An answer that is tried again speaks against its endpoint as much as one that is passed on.
+            None => is_failure(attempt.status.get(), None) && lease.failure(),
+        };
+        if ejected {
+            self.count_ejection();
         }
     }
 

@@ -253,6 +253,7 @@ async fn exchange(
             begun.set(true);
             return Ok(HeadVerdict::Interim);
         }
+        attempt.responded(written.status);
         if !begun.get()
             && let Some(pause) = call.decide(Outcome::Answered(written.status), replayable.get())
         {
@@ -260,7 +261,6 @@ async fn exchange(
             return Err(Failure::Status(written.status));
         }
         begun.set(true);
-        attempt.responded(written.status);
         keep.set(!written.close);
         Ok(if written.switched { HeadVerdict::Switched } else { HeadVerdict::Body(written.framing) })
     }));

@@ -239,10 +239,10 @@ async fn pass_answer(
                 continue;
             }
             let status = response.status().as_u16();
+            attempt.responded(status);
             if let Some(after) = call.decide(Outcome::Answered(status), replayable.get()) {
                 return Ok(Passed::Again(after));
             }
-            attempt.responded(status);
             grpc_status = grpc_status_of(&response);
             answer.body = Some(answer.respond.send_response(response, end).map_err(Failure::Http2)?);
             if end {
