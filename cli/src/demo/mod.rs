@@ -145,7 +145,8 @@ impl Demo {
         self.screen.tell("a client sends 100 requests a second; every pod has a sidecar, and no app knows of it")?;
         self.screen.tell(&format!("try it:   curl {}/orders/1", url("orders")))?;
         self.screen.tell(&format!("metrics:  curl {}/metrics   (the client's proxy)", url("client-metrics")))?;
-        self.screen.tell(&format!("look in:  weft sandbox --name {name} ls"))?;
+        let weft = std::env::args().next().unwrap_or_else(|| "weft".into());
+        self.screen.tell(&format!("look in:  {weft} sandbox --name {name} ls"))?;
         self.screen.show(Duration::ZERO, &[], &self.report)?;
         Ok(())
     }
