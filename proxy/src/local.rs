@@ -43,7 +43,7 @@ impl Local {
     pub fn open(&self, open: &Open) -> Result<Stream, Reason> {
         let mut link = self.link.borrow_mut();
         let link = match &mut *link {
-            Some(link) if !link.is_dead() => link,
+            Some(link) if !link.is_ending() => link,
             vacant => vacant.insert(self.connect().ok_or(Reason::Draining)?),
         };
         link.open(open).map_err(|_| Reason::Overloaded)

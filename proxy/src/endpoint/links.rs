@@ -45,13 +45,16 @@ impl Links {
         let mut by_endpoint = self.by_endpoint.borrow_mut();
         let links = by_endpoint.entry(endpoint.id).or_default();
         let with_room = links.iter().position(|link| link.is_open() && !link.state().blocked);
+        // Those that only finish their last streams do not count: they may be many after a change of certificates.
+        let in_use = links.iter().filter(|link| !link.is_ending()).count();
         let link = match with_room {
             Some(at) => &links[at],
-            None if links.len() < MOST => {
+            None if in_use < MOST => {
                 links.push(dial(worker, endpoint)?);
                 &links[links.len() - 1]
             }
-            None => return Err(Reason::Overloaded),
+            // All wait for their sockets: so does this stream, rather than to fail.
+            None => links.iter().find(|link| link.is_open()).ok_or(Reason::Overloaded)?,
         };
         link.open(open).map_err(|_| Reason::Overloaded)
     }
@@ -75,14 +78,6 @@ impl Links {
     /// Peers open no new streams to this pod; what is open is finished.
     pub fn drain(&self) {
         for link in self.from_peers.borrow().iter().filter_map(Weak::upgrade) {
-            link.drain();
-        }
-    }
-
-    /// No new streams in either direction.
-    pub fn leave(&self) {
-        self.drain();
-        for link in self.by_endpoint.borrow().values().flatten() {
             link.drain();
         }
     }

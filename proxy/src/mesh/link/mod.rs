@@ -213,6 +213,12 @@ impl Link {
         self.state.borrow().mux.refuses().is_none()
     }
 
+    /// Whether no stream will ever be opened again.
+    pub fn is_ending(&self) -> bool {
+        let state = self.state.borrow();
+        state.mux.lost().is_some() || state.mux.is_draining()
+    }
+
     /// Whether the link is over.
     pub fn is_dead(&self) -> bool {
         self.state.borrow().mux.lost().is_some()
