@@ -311,8 +311,6 @@ async fn work(shared: Arc<Shared>, outbound: Side, inbound: Side) {
         async move {
             drain.draining().await;
             worker.links.drain();
-            drain.leaving().await;
-            worker.links.drain();
         }
     });
     drain.stopped().await;

@@ -64,7 +64,15 @@ async fn from_peer(worker: &Rc<Worker>, connection: Connection) {
         biased;
         () = established.established() => {
             drop(slot);
-            run.await
+            let mut leaving = pin!(shared.drain.leaving());
+            tokio::select! {
+                biased;
+                end = &mut run => end,
+                () = &mut leaving => {
+                    established.drain();
+                    run.await
+                }
+            }
         }
         end = &mut run => end,
     };

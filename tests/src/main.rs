@@ -88,6 +88,14 @@ enum Command {
         #[arg(long, default_value_t = 3.0)]
         seconds: f64,
     },
+    /// Sends a request, then keeps the connection and says nothing until the time is over.
+    Silent {
+        /// Where to, as host:port.
+        target: String,
+        /// For how long.
+        #[arg(long, default_value_t = 5.0)]
+        seconds: f64,
+    },
     /// Opens a connection of bytes and exchanges a word a second until the time is over; prints how often that worked.
     Hold {
         /// Where to, as host:port.
@@ -114,6 +122,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Bytes { target, text, times } => print(&app::bytes(&target, &text, times).await?),
         Command::Grpc { target } => print(&app::grpc(&target).await?),
         Command::Capture { needle, seconds } => print(&app::capture(&needle, Duration::from_secs_f64(seconds))?),
+        Command::Silent { target, seconds } => app::silent(&target, Duration::from_secs_f64(seconds)).await,
         Command::Hold { target, seconds } => print(&app::hold(&target, Duration::from_secs_f64(seconds)).await?),
     }
 }

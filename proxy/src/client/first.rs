@@ -8,9 +8,11 @@ use std::{pin::pin, rc::Rc};
 use crate::{
     call::{self, Connected},
     detect::{self, Detected},
+    error::Reason,
     mesh::{Event, Protocol, Stream},
     origin::Origin,
     relay::{AppConn, Reader},
+    timers::Timer,
     worker::Worker,
 };
 
@@ -20,8 +22,10 @@ pub enum First {
     Said(Detected),
     /// The server spoke first: the bytes on this stream are the connection's.
     ServerSpoke(Connected),
-    /// The client is gone.
+    /// The client is gone, or never spoke before this proxy went away.
     Gone,
+    /// The client waits for a server that cannot be reached.
+    Unreachable(Reason),
 }
 
 /// Finds out. What the client said stays in the connection's buffer.
@@ -33,7 +37,11 @@ pub async fn words(worker: &Rc<Worker>, origin: &Origin, conn: &mut AppConn) -> 
         Some(first) => first,
         // It began something that could still be several: with more time it would not be HTTP.
         None if !rd.buf.is_empty() => First::Said(Detected::Opaque),
-        None => ask_the_server(worker, origin, &mut rd).await,
+        None => tokio::select! {
+            biased;
+            first = ask_the_server(worker, origin, &mut rd, &timer) => first,
+            () = worker.shared.drain.leaving() => First::Gone,
+        },
     }
 }
 
@@ -52,11 +60,15 @@ async fn client_words(rd: &mut Reader<'_>) -> First {
     }
 }
 
-async fn ask_the_server(worker: &Rc<Worker>, origin: &Origin, rd: &mut Reader<'_>) -> First {
+async fn ask_the_server(worker: &Rc<Worker>, origin: &Origin, rd: &mut Reader<'_>, timer: &Timer) -> First {
     let connected = match call::connect(worker, origin, Protocol::Undecided).await {
         Ok(connected) => connected,
-        // The client may yet speak HTTP, and then gets an answer that says why.
-        Err(_) => return client_words(rd).await,
+        // The client may yet speak HTTP, and then gets an answer that says why. If it waits for the server, it would wait
+        // for ever.
+        Err(reason) => {
+            let patience = worker.shared.config.timeouts.head;
+            return timer.within(patience, client_words(rd)).await.unwrap_or(First::Unreachable(reason));
+        }
     };
     let spoke = {
         let server = pin!(server_words(&connected.stream));

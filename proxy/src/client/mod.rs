@@ -14,7 +14,7 @@ use std::rc::Rc;
 use tokio::net::TcpStream;
 use weft_api::AppProtocol;
 
-use crate::{detect::Detected, origin::Origin, relay::AppConn, telemetry::Protocol, worker::Worker};
+use crate::{detect::Detected, origin::Origin, relay::AppConn, tcp, telemetry::Protocol, worker::Worker};
 use first::First;
 
 /// Serves the connection until it is over.
@@ -31,6 +31,10 @@ pub async fn serve(worker: &Rc<Worker>, origin: &Origin, io: TcpStream) {
     let detected = match first {
         First::Said(detected) => detected,
         First::Gone => return,
+        First::Unreachable(reason) => {
+            worker.count_error(origin, reason);
+            return tcp::reset_on_close(conn.socket());
+        }
         First::ServerSpoke(connected) => {
             worker.shared.metrics.detected(Protocol::Opaque);
             return opaque::serve_on(worker, &mut conn, connected).await;

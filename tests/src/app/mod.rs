@@ -12,4 +12,4 @@ pub use grpc::grpc;
 pub use load::Load;
 pub use one::One;
 pub use serve::serve;
-pub use stream::{bytes, hold};
+pub use stream::{bytes, hold, silent};

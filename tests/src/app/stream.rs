@@ -59,3 +59,12 @@ pub async fn hold(target: &str, time: Duration) -> anyhow::Result<Exchanged> {
     }
     Ok(exchanged)
 }
+
+/// Sends a request and keeps the connection, silent, until it ends or the time is over.
+pub async fn silent(target: &str, time: Duration) -> anyhow::Result<()> {
+    let mut io = TcpStream::connect(target).await?;
+    io.write_all(b"GET / HTTP/1.1\r\nhost: app\r\n\r\n").await?;
+    // However it ends, that is what was asked for.
+    let _ = timeout(time, io.read_to_end(&mut Vec::new())).await;
+    Ok(())
+}
