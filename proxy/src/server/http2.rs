@@ -31,11 +31,15 @@ use crate::{
 /// What a server may send ahead on one stream, and on all together.
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 4 << 20;
+/// Connections that are tried for one request: the one that is there may be about to end, a fresh one is not.
+const MOST_CONNECTIONS: usize = 2;
 
 /// A connection that is there or under way.
 pub struct Http2Server {
     state: RefCell<State>,
     changed: watch::Sender<()>,
+    /// Held by each request that is on it, or waits for it.
+    in_use: Rc<()>,
 }
 
 enum State {
@@ -62,17 +66,28 @@ pub(super) fn deliver(worker: &Rc<Worker>, delivery: Delivery) {
 }
 
 async fn serve(worker: &Rc<Worker>, delivery: &Delivery) {
-    let send = match connection(worker, delivery).await {
-        Ok(send) => send,
+    let (_in_use, send) = match ready(worker, delivery).await {
+        Ok(ready) => ready,
         Err(refusal) => return delivery.stream.refuse(refusal),
-    };
-    // The server's limit on streams is waited for here; a connection that ends meanwhile has seen nothing of this one.
-    let Ok(send) = send.ready().await else {
-        return delivery.stream.refuse(Refusal::NotDelivered);
     };
     if let Err(failure) = exchange(worker, delivery, send).await {
         tell(&delivery.stream, &failure);
     }
+}
+
+/// A connection that takes another stream, and what keeps it from counting as idle.
+async fn ready(worker: &Rc<Worker>, delivery: &Delivery) -> Result<(Rc<()>, SendRequest<Bytes>), Refusal> {
+    for _ in 0..MOST_CONNECTIONS {
+        let server = connection(worker, delivery);
+        let in_use = server.in_use.clone();
+        // The server's limit on streams is waited for here; a connection that ends meanwhile has seen nothing of this one.
+        if let Ok(send) = established(&server).await?.ready().await {
+            return Ok((in_use, send));
+        }
+        // It is over, or finishes its last streams after a GOAWAY: this one, and those that follow, need another.
+        worker.servers.forget_http2(delivery.address, &server);
+    }
+    Err(Refusal::NotDelivered)
 }
 
 /// Tells the stream's other end why there is no whole answer.
@@ -96,13 +111,12 @@ fn is_not_processed(error: &h2::Error) -> bool {
 }
 
 /// The worker's connection to the server, made if there is none.
-async fn connection(worker: &Rc<Worker>, delivery: &Delivery) -> Result<SendRequest<Bytes>, Refusal> {
-    let address = delivery.address;
-    let known = worker.servers.http2.borrow().get(&address).cloned();
-    let server = match known {
-        Some(server) => server,
-        None => open(worker, delivery),
-    };
+fn connection(worker: &Rc<Worker>, delivery: &Delivery) -> Rc<Http2Server> {
+    let known = worker.servers.http2.borrow().get(&delivery.address).cloned();
+    known.unwrap_or_else(|| open(worker, delivery))
+}
+
+async fn established(server: &Http2Server) -> Result<SendRequest<Bytes>, Refusal> {
     let mut changed = server.changed.subscribe();
     loop {
         match &*server.state.borrow() {
@@ -117,7 +131,11 @@ async fn connection(worker: &Rc<Worker>, delivery: &Delivery) -> Result<SendRequ
 }
 
 fn open(worker: &Rc<Worker>, delivery: &Delivery) -> Rc<Http2Server> {
-    let server = Rc::new(Http2Server { state: RefCell::new(State::Connecting), changed: watch::Sender::new(()) });
+    let server = Rc::new(Http2Server {
+        state: RefCell::new(State::Connecting),
+        changed: watch::Sender::new(()),
+        in_use: Rc::default(),
+    });
     worker.servers.http2.borrow_mut().insert(delivery.address, server.clone());
     let (worker, this, limit) = (worker.clone(), server.clone(), delivery.connect_deadline);
     let address = delivery.address;
@@ -157,7 +175,7 @@ async fn run(worker: &Rc<Worker>, server: &Rc<Http2Server>, address: SocketAddr,
             return Poll::Ready(());
         }
         match timer.poll(cx) {
-            Poll::Ready(()) if Rc::strong_count(server) <= 2 => Poll::Ready(()),
+            Poll::Ready(()) if Rc::strong_count(&server.in_use) == 1 => Poll::Ready(()),
             Poll::Ready(()) => {
                 timer.set(idle);
                 timer.poll(cx)
