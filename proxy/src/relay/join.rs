@@ -6,6 +6,9 @@ use std::{
     task::Poll,
 };
 
+use super::Failure;
+use crate::mesh::Stream;
+
 /// Drives both; over when `main` is, or when `beside` fails. Cancel-safe as far as the two are.
 ///
 /// # Errors
@@ -25,4 +28,13 @@ pub async fn with_beside<T, E>(
         main.as_mut().poll(cx)
     })
     .await
+}
+
+/// Over when the caller of a stream, whose half has ended, gives the exchange up: nobody waits for the answer any more.
+pub async fn given_up(stream: &Stream) -> Failure {
+    loop {
+        if let Err(error) = stream.received().await {
+            return error.into();
+        }
+    }
 }

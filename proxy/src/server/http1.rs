@@ -14,7 +14,7 @@ use crate::{
     endpoint::connect,
     http1::{self, AnswerTo, ResponseInfo},
     mesh::{Refusal, ResetCause, Stream},
-    relay::{AppConn, Failure, HeadVerdict, OutgoingBody, Reader, Received, Writer, receive, with_beside},
+    relay::{AppConn, Failure, HeadVerdict, OutgoingBody, Reader, Received, Writer, given_up, receive, with_beside},
     tcp,
     timers::Timer,
     worker::Worker,
@@ -178,8 +178,11 @@ async fn send_request(wr: &mut Writer<'_>, delivery: &Delivery, progress: &Progr
         Ok(if upgrade { HeadVerdict::Switched } else { HeadVerdict::Body(written.framing) })
     })
     .await?;
-    progress.written.set(received == Received::Whole);
-    Ok(())
+    if received == Received::Switched {
+        return Ok(());
+    }
+    progress.written.set(true);
+    Err(given_up(&delivery.stream).await)
 }
 
 async fn read_answer(

@@ -24,7 +24,7 @@ use crate::{
     http1::AnswerTo,
     http2,
     mesh::{Event, Refusal, ResetCause, Stream},
-    relay::{Failure, Http2Body, Http2Progress, send_received, with_beside},
+    relay::{Failure, Http2Body, Http2Progress, given_up, send_received, with_beside},
     worker::Worker,
 };
 
@@ -200,7 +200,7 @@ async fn exchange(worker: &Rc<Worker>, delivery: &Delivery, mut send: SendReques
             stream.accept();
             send_body(stream, received, &mut body).await?;
         }
-        Ok(())
+        Err(given_up(stream).await)
     });
     let answer = pin!(pass_answer(worker, delivery, response, &answer_to));
     with_beside(request, answer).await
