@@ -26,14 +26,26 @@ pub async fn mesh(replicas: u32, extra: &str) -> Mesh {
     mesh_with(replicas, extra, &[]).await
 }
 
+/// The same, with settings of every proxy.
+pub async fn mesh_of_proxies(replicas: u32, settings: &[(&str, &str)]) -> Mesh {
+    start(replicas, "", (&[], settings)).await
+}
+
 /// The same, with settings of the control plane.
 pub async fn mesh_with(replicas: u32, extra: &str, settings: &[(&str, &str)]) -> Mesh {
+    start(replicas, extra, (settings, &[])).await
+}
+
+type Settings<'a> = &'a [(&'a str, &'a str)];
+
+async fn start(replicas: u32, extra: &str, (of_plane, of_proxies): (Settings<'_>, Settings<'_>)) -> Mesh {
     let folder = tempfile::tempdir().unwrap();
     let text = manifest(replicas, folder.path()) + extra;
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let mut options = Options::from_text(&format!("test-{}-{number}", std::process::id()), &text).unwrap();
     let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-    options.control_plane_env = settings.iter().map(owned).collect();
+    options.control_plane_env = of_plane.iter().map(owned).collect();
+    options.proxy_env = of_proxies.iter().map(owned).collect();
     options.program = Some(Path::new(APP).with_file_name("weft"));
     let up = tokio::time::timeout(Duration::from_secs(60), Sandbox::up(options)).await;
     let sandbox = up.expect("the sandbox was not ready within a minute").expect("the sandbox cannot start");

@@ -8,5 +8,6 @@
 mod ending;
 mod faults;
 mod harness;
+mod patience;
 mod policy;
 mod protocols;
