@@ -25,6 +25,9 @@ use crate::{
     worker::Worker,
 };
 
+/// How long a client may take to read the last answer and to close its side.
+const LINGER: Duration = Duration::from_secs(1);
+
 /// What the requests of one client share.
 struct Client<'a> {
     worker: &'a Rc<Worker>,
@@ -81,7 +84,7 @@ pub async fn serve(worker: &Rc<Worker>, origin: &Origin, conn: &mut AppConn) {
     loop {
         match one_request(&client, &mut rd, &mut wr, drained.as_mut()).await {
             Next::Another => {}
-            Next::Close => return,
+            Next::Close => return linger(&client, &mut rd, &mut wr).await,
             Next::Abort => return tcp::reset_on_close(conn.socket()),
             Next::Switched(attempt) => {
                 let uncounted = tcp::Counters { connection: None };
@@ -104,15 +107,15 @@ async fn one_request(
     let head = match read_head(client, rd, drained).await {
         Ok(Some(head)) => head,
         Ok(None) => return Next::Close,
-        Err(reason) => return refuse(client, wr, reason, None).await,
+        Err(reason) => return refuse(client, wr, reason, None),
     };
     let view = match RequestHead::read(head.payload.filled()) {
         Ok(view) => view,
-        Err(error) => return refuse(client, wr, error.reason(), None).await,
+        Err(error) => return refuse(client, wr, error.reason(), None),
     };
     let mut call = match Call::begin(client.worker, client.origin, &view) {
         Ok(call) => call,
-        Err(reason) => return refuse(client, wr, reason, Some(&view)).await,
+        Err(reason) => return refuse(client, wr, reason, Some(&view)),
     };
     let begun = Cell::new(false);
     let result = match call.remaining() {
@@ -127,7 +130,11 @@ async fn one_request(
         Err(Broken::Again(_) | Broken::ClientGone) => Next::Abort,
         Err(Broken::Reason(reason)) => {
             call.failed(reason);
-            if begun.get() { Next::Abort } else { refuse(client, wr, reason, Some(&view)).await }
+            if begun.get() {
+                client.worker.count_error(client.origin, reason);
+                return Next::Abort;
+            }
+            refuse(client, wr, reason, Some(&view))
         }
     }
 }
@@ -257,6 +264,7 @@ async fn exchange(
         if !begun.get()
             && let Some(pause) = call.decide(Outcome::Answered(written.status), replayable.get())
         {
+            attempt.responded(written.status);
             after.set(Some(pause));
             return Err(Failure::Status(written.status));
         }
@@ -276,7 +284,7 @@ async fn exchange(
 }
 
 /// Answers for this proxy itself, and says why. The connection is closed: what is left of the request was not read.
-async fn refuse(client: &Client<'_>, wr: &mut Writer<'_>, reason: Reason, request: Option<&RequestHead<'_>>) -> Next {
+fn refuse(client: &Client<'_>, wr: &mut Writer<'_>, reason: Reason, request: Option<&RequestHead<'_>>) -> Next {
     client.worker.count_error(client.origin, reason);
     let mut payload = Buf::default();
     let grpc = request.is_some_and(RequestHead::is_grpc);
@@ -287,7 +295,19 @@ async fn refuse(client: &Client<'_>, wr: &mut Writer<'_>, reason: Reason, reques
     if http1::write_response(payload.filled(), &how, wr.out()).is_ok() && !is_head {
         wr.out().extend_from_slice(&body);
     }
-    // The client may be gone: then nobody is left to be told.
-    let _ = wr.finish().await;
     Next::Close
+}
+
+/// Sends what is left and closes, and reads on until the client does, for a moment: a socket that is closed while it
+/// holds unread bytes sends a reset, which overtakes the answer (RFC 9112 section 9.6).
+async fn linger(client: &Client<'_>, rd: &mut Reader<'_>, wr: &mut Writer<'_>) {
+    let farewell = async {
+        if wr.finish().await.is_ok() {
+            while rd.fill().await.is_ok() {
+                rd.buf.clear();
+            }
+        }
+    };
+    // The client may be gone: then nobody is left to be told.
+    let _ = client.timer.within(LINGER, farewell).await;
 }
