@@ -13,6 +13,8 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use crate::{
+    access::Caller,
+    address::OrigDst,
     authz::{self, Denied},
     client,
     error::Reason,
@@ -56,7 +58,7 @@ async fn from_peer(worker: &Rc<Worker>, connection: Connection) {
         let worker = worker.clone();
         move |incoming| {
             let address = SocketAddr::new(local.ip(), incoming.open.target_port);
-            admit(&worker, incoming, address);
+            admit(&worker, incoming, address, Some(Caller { client, orig_dst: OrigDst(address) }));
         }
     });
     let mut run = pin!(run);
@@ -92,11 +94,12 @@ async fn from_outside(worker: &Rc<Worker>, connection: Connection, address: Sock
         return tcp::reset_on_close(&stream);
     };
     let origin = Origin::App(AppTarget { address, policy });
-    client::serve(worker, &origin, stream).await;
+    client::serve(worker, (&origin, Caller { client, orig_dst: OrigDst(address) }), stream).await;
 }
 
-/// A stream to the app: refused, or delivered. `address` is the pod's own, with the port that the client wants.
-pub fn admit(worker: &Rc<Worker>, incoming: Incoming, address: SocketAddr) {
+/// A stream to the app: refused, or delivered. `address` is the pod's own, with the port that the client wants; `caller`
+/// is who is named in the access log, unless the stream is logged where it came from.
+pub fn admit(worker: &Rc<Worker>, incoming: Incoming, address: SocketAddr, caller: Option<Caller>) {
     let (shared, port) = (&worker.shared, address.port());
     let refuse = |incoming: &Incoming, refusal: Refusal| {
         shared.metrics.error(Direction::Inbound, refusal.reason());
@@ -107,18 +110,25 @@ pub fn admit(worker: &Rc<Worker>, incoming: Incoming, address: SocketAddr) {
     }
     let Some(policy) = shared.directory.inbound().port(port) else { return refuse(&incoming, Refusal::NotDelivered) };
     let client = incoming.stream.peer();
+    let access =
+        caller.map(|caller| worker.inbound_access(&policy, caller, incoming.open.protocol)).unwrap_or_default();
+    access.identity(client.as_ref());
     if let Err(denied) = authz::check(&policy.rule, port, client.as_ref()) {
         debug!(error = %denied, orig_dst = %address, "call refused");
         let refusal = match denied {
             Denied::MtlsRequired { .. } => Refusal::MtlsRequired,
             Denied::NotAllowed { .. } => Refusal::Denied,
         };
+        access.failed(refusal.reason());
         return refuse(&incoming, refusal);
     }
-    let Some(permit) = shared.inbound_in_flight.acquire() else { return refuse(&incoming, Refusal::Overloaded) };
+    let Some(permit) = shared.inbound_in_flight.acquire() else {
+        access.failed(Reason::Overloaded);
+        return refuse(&incoming, Refusal::Overloaded);
+    };
     let counted = worker.counted(&policy, client.as_ref(), (port, incoming.open.protocol));
     let connect_deadline = shared.config.timeouts.connect_inbound;
     let delivery =
-        Delivery { client, counted, permit: Some(permit), ..Delivery::of(incoming, address, connect_deadline) };
+        Delivery { client, counted, access, permit: Some(permit), ..Delivery::of(incoming, address, connect_deadline) };
     server::deliver(worker, delivery);
 }

@@ -1,5 +1,6 @@
 //! The data plane: what stands beside every pod. ARCHITECTURE.md follows one request through it.
 
+pub mod access;
 pub mod address;
 pub mod admin;
 pub mod app;

@@ -72,6 +72,6 @@ impl Local {
     pub fn admit_to_app(worker: &Rc<Worker>, incoming: Incoming) {
         let Some(ip) = incoming.open.target else { return };
         let address = SocketAddr::new(ip, incoming.open.target_port);
-        inbound::admit(worker, incoming, address);
+        inbound::admit(worker, incoming, address, None);
     }
 }

@@ -12,12 +12,13 @@ use tokio::net::TcpStream;
 use tracing::debug;
 
 use crate::{
-    address::OrigDst,
+    access::{Access, Caller},
     client,
     discover::Target,
     endpoint::connect,
     error::Reason,
     listen::{Connection, OriginalDestination},
+    mesh::Protocol,
     origin::{Nowhere, Origin},
     relay::AppConn,
     tcp,
@@ -36,21 +37,24 @@ pub async fn serve(worker: Rc<Worker>, connection: Connection) {
         worker.shared.metrics.error(Direction::Outbound, Reason::Loop);
         return;
     }
+    let caller = Caller { client, orig_dst };
     let wait = worker.shared.config.timeouts.discovery;
     let origin = match worker.shared.directory.resolve(orig_dst, wait).await {
         Ok(Target::Service(policy)) => Origin::Service(policy),
         Ok(Target::Pod(pod)) => Origin::Pod(pod),
-        Ok(Target::Foreign) => return pass_through(&worker, stream, orig_dst).await,
+        Ok(Target::Foreign) => return pass_through(&worker, stream, caller).await,
         Err(error) => {
             debug!(error = %error, client.addr = %client, orig_dst = %orig_dst, "no destination");
             Origin::Nowhere(Nowhere { orig_dst, reason: error.reason() })
         }
     };
-    client::serve(&worker, &origin, stream).await;
+    client::serve(&worker, (&origin, caller), stream).await;
 }
 
 /// To somewhere outside of the mesh: the bytes as they are.
-async fn pass_through(worker: &Rc<Worker>, stream: TcpStream, orig_dst: OrigDst) {
+async fn pass_through(worker: &Rc<Worker>, stream: TcpStream, caller: Caller) {
+    let orig_dst = caller.orig_dst;
+    let access = Access::new(&worker.shared.access_log, (Direction::Outbound, caller), ("", ""), Protocol::Opaque);
     let config = &worker.shared.config;
     let mut client = AppConn::new(stream);
     let server = match connect(orig_dst.0, worker.dial(), config.timeouts.connect_outbound).await {
@@ -58,12 +62,13 @@ async fn pass_through(worker: &Rc<Worker>, stream: TcpStream, orig_dst: OrigDst)
         Err(error) => {
             debug!(error = %error, orig_dst = %orig_dst, "connect failed");
             worker.shared.metrics.error(Direction::Outbound, error.reason());
+            access.failed(error.reason());
             return tcp::reset_on_close(client.socket());
         }
     };
     let mut server = AppConn::new(server);
     let labels = TcpLabels { direction: Direction::Outbound, namespace: "", service: "", mtls: false };
-    let counters = tcp::Counters { connection: Some(worker.shared.metrics.tcp(labels).opened()) };
+    let counters = tcp::Counters { connection: Some(worker.shared.metrics.tcp(labels).opened()), access };
     let timer = worker.timers.timer();
     match tcp::pass_through(&mut client, &mut server, &timer, worker.silence(), &counters).await {
         tcp::End::Closed => {}

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use weft_certs::SpiffeId;
 
 use crate::{
+    access::{Access, Caller},
     balance::{Endpoint, Lease, PickError},
     config::Config,
     discover::Directory,
@@ -266,6 +267,17 @@ impl Worker {
     pub fn tcp_series(&self, origin: &Origin, mtls: bool) -> Arc<crate::telemetry::TcpSeries> {
         let (namespace, service) = origin.service();
         self.shared.metrics.tcp(TcpLabels { direction: origin.direction(), namespace, service, mtls })
+    }
+
+    /// Begins a line of the access log, if they are wanted.
+    pub fn access(&self, origin: &Origin, caller: Caller, protocol: mesh::Protocol) -> Access {
+        Access::new(&self.shared.access_log, (origin.direction(), caller), origin.service(), protocol)
+    }
+
+    /// The same, for a stream to the app.
+    pub fn inbound_access(&self, policy: &PortPolicy, caller: Caller, protocol: mesh::Protocol) -> Access {
+        let service = labels(policy, &self.shared.config);
+        Access::new(&self.shared.access_log, (Direction::Inbound, caller), service, protocol)
     }
 
     /// Counts a failure of the mesh's own.

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::judge;
 use crate::{
-    balance::Lease,
+    balance::{Endpoint, Lease},
     error::{Reason, Verdict},
     mesh::{Open, Protocol, Stream},
     origin::Origin,
@@ -23,7 +23,14 @@ pub struct Connected {
     /// Its place in the figures.
     pub counted: OpenConnection,
     /// The endpoint counts it as long as it lasts.
-    _lease: Option<Lease>,
+    lease: Option<Lease>,
+}
+
+impl Connected {
+    /// Where it leads, unless to the app beside this proxy.
+    pub fn endpoint(&self) -> Option<&Endpoint> {
+        self.lease.as_ref().map(|lease| &**lease.endpoint())
+    }
 }
 
 /// Finds a server that takes the connection. Nothing of it was sent yet, so every failure may be tried elsewhere.
@@ -38,7 +45,7 @@ pub async fn connect(worker: &Rc<Worker>, origin: &Origin, protocol: Protocol) -
             let stream = worker.open_to_app(app, open)?;
             stream.accepted().await.map_err(|error| error.reason())?;
             let counted = worker.tcp_series(origin, false).opened();
-            return Ok(Connected { stream, counted, _lease: None });
+            return Ok(Connected { stream, counted, lease: None });
         }
         Origin::Pod(pod) => pod.backend.clone(),
         Origin::Service(policy) => policy.backend.clone(),
@@ -74,7 +81,7 @@ async fn attempt(
         Ok(stream) => {
             lease.success();
             let counted = worker.tcp_series(origin, lease.endpoint().identity.is_some()).opened();
-            Ok(Connected { stream, counted, _lease: Some(lease) })
+            Ok(Connected { stream, counted, lease: Some(lease) })
         }
         Err(reason) => {
             if judge(&mut lease, reason)

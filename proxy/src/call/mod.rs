@@ -18,6 +18,7 @@ pub use connection::{Connected, connect};
 use tokio::time::Instant;
 
 use crate::{
+    access::{Access, Caller},
     balance::Lease,
     error::{Reason, Verdict},
     http::{RequestHead, Version, grpc_timeout},
@@ -47,6 +48,7 @@ pub struct Call<'a> {
     series: Option<Arc<HttpSeries>>,
     destination: Option<Arc<DestinationSeries>>,
     counted: Cell<bool>,
+    access: Access,
     _permit: Permit,
 }
 
@@ -79,7 +81,20 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// [`Reason::Overloaded`], [`Reason::NoRoute`].
-    pub fn begin(worker: &'a Rc<Worker>, origin: &'a Origin, head: &RequestHead<'_>) -> Result<Self, Reason> {
+    pub fn begin(
+        worker: &'a Rc<Worker>,
+        (origin, caller): (&'a Origin, Caller),
+        head: &RequestHead<'_>,
+    ) -> Result<Self, Reason> {
+        let access = worker.access(origin, caller, protocol(head));
+        access.request(head);
+        let mut call = Self::route(worker, origin, head).inspect_err(|reason| access.failed(*reason))?;
+        access.route(call.rule.as_deref().map_or("", |rule| &rule.name));
+        call.access = access;
+        Ok(call)
+    }
+
+    fn route(worker: &'a Rc<Worker>, origin: &'a Origin, head: &RequestHead<'_>) -> Result<Self, Reason> {
         let permit = worker.shared.in_flight.acquire().ok_or(Reason::Overloaded)?;
         let (rule, budget) = match origin {
             Origin::Service(policy) => (rule(policy, head)?, Some(&policy.budget)),
@@ -97,12 +112,11 @@ impl<'a> Call<'a> {
             grpc: head.field(b"grpc-timeout").and_then(grpc_timeout),
             propagated: None,
         };
-        let http2 = head.version() == Version::Http2;
         Ok(Self {
             worker,
             origin,
             destination: worker.destination(origin),
-            protocol: if http2 { mesh::Protocol::Http2 } else { mesh::Protocol::Http1 },
+            protocol: protocol(head),
             traits: traits(head),
             started,
             deadline: Deadline::new(started, &limits),
@@ -111,6 +125,7 @@ impl<'a> Call<'a> {
             tried: Vec::new(),
             series: None,
             counted: Cell::new(false),
+            access: Access::default(),
             _permit: permit,
         })
     }
@@ -155,6 +170,7 @@ impl<'a> Call<'a> {
         };
         let lease = self.worker.pick(&backend, &self.tried, self.destination.as_deref()).await?;
         let endpoint = lease.endpoint();
+        self.access.endpoint(endpoint);
         open.target_port = endpoint.addr.0.port();
         self.series = Some(self.worker.series(self.origin, self.rule.as_deref(), endpoint, self.protocol));
         let stream = self.worker.open_to_endpoint(endpoint, open)?;
@@ -214,6 +230,7 @@ impl<'a> Call<'a> {
 
     /// A try has come to nothing; without a reason it was the client, or the answer, that ended it.
     pub fn gave_up(&mut self, attempt: &Attempt, reason: Option<Reason>) {
+        self.carried(attempt);
         let Some(mut lease) = attempt.lease.borrow_mut().take() else { return };
         self.tried.push(lease.endpoint().id);
         let ejected = match reason {
@@ -229,6 +246,7 @@ impl<'a> Call<'a> {
     /// The answer has been passed on whole.
     pub fn finish(&self, attempt: &Attempt, grpc_status: Option<u8>) {
         let status = attempt.status.get();
+        self.carried(attempt);
         if let Some(lease) = &mut *attempt.lease.borrow_mut() {
             if !is_failure(status, grpc_status) {
                 lease.success();
@@ -242,13 +260,22 @@ impl<'a> Call<'a> {
     /// The request has failed for a reason of the mesh's own; the client gets, or got, no whole answer.
     pub fn failed(&self, reason: Reason) {
         let grpc = (self.protocol == mesh::Protocol::Http2).then(|| reason.grpc_status());
+        self.access.failed(reason);
         self.count(reason.status(), grpc);
     }
 
+    fn carried(&self, attempt: &Attempt) {
+        let (sent, received) = attempt.stream.carried();
+        self.access.received(received);
+        self.access.sent(sent);
+    }
+
     fn count(&self, status: u16, grpc_status: Option<u8>) {
-        if !self.counted.replace(true)
-            && let Some(series) = &self.series
-        {
+        if self.counted.replace(true) {
+            return;
+        }
+        self.access.status(status, grpc_status);
+        if let Some(series) = &self.series {
             series.record(status, grpc_status, self.started.elapsed());
         }
     }
@@ -265,6 +292,13 @@ fn rule(policy: &DestinationPolicy, head: &RequestHead<'_>) -> Result<Option<Arc
         Found::Rule(rule) => Ok(Some(rule.clone())),
         Found::NoRoutes => Ok(None),
         Found::NoMatch => Err(Reason::NoRoute),
+    }
+}
+
+fn protocol(head: &RequestHead<'_>) -> mesh::Protocol {
+    match head.version() {
+        Version::Http2 => mesh::Protocol::Http2,
+        Version::Http10 | Version::Http11 => mesh::Protocol::Http1,
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
 };
 
 use crate::{
+    access::{Access, Caller},
     buffer::Buf,
     call::{Attempt, Call},
     error::Reason,
@@ -32,6 +33,7 @@ const LINGER: Duration = Duration::from_secs(1);
 struct Client<'a> {
     worker: &'a Rc<Worker>,
     origin: &'a Origin,
+    caller: Caller,
     timer: Timer,
     try_timer: Timer,
 }
@@ -77,8 +79,8 @@ impl From<Reason> for Broken {
 }
 
 /// Serves the connection until it is over.
-pub async fn serve(worker: &Rc<Worker>, origin: &Origin, conn: &mut AppConn) {
-    let client = Client { worker, origin, timer: worker.timers.timer(), try_timer: worker.timers.timer() };
+pub async fn serve(worker: &Rc<Worker>, (origin, caller): (&Origin, Caller), conn: &mut AppConn) {
+    let client = Client { worker, origin, caller, timer: worker.timers.timer(), try_timer: worker.timers.timer() };
     let mut drained = pin!(worker.shared.drain.leaving());
     let (mut rd, mut wr) = conn.split();
     loop {
@@ -87,7 +89,7 @@ pub async fn serve(worker: &Rc<Worker>, origin: &Origin, conn: &mut AppConn) {
             Next::Close => return linger(&client, &mut rd, &mut wr).await,
             Next::Abort => return tcp::reset_on_close(conn.socket()),
             Next::Switched(attempt) => {
-                let uncounted = tcp::Counters { connection: None };
+                let uncounted = tcp::Counters { connection: None, access: Access::default() };
                 let end = tcp::relay((&mut rd, &mut wr), &attempt.stream, &client.timer, worker.silence(), &uncounted);
                 if end.await == tcp::End::PeerReset {
                     tcp::reset_on_close(conn.socket());
@@ -113,7 +115,7 @@ async fn one_request(
         Ok(view) => view,
         Err(error) => return refuse(client, wr, error.reason(), None),
     };
-    let mut call = match Call::begin(client.worker, client.origin, &view) {
+    let mut call = match Call::begin(client.worker, (client.origin, client.caller), &view) {
         Ok(call) => call,
         Err(reason) => return refuse(client, wr, reason, Some(&view)),
     };

@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use crate::{
+    access::Caller,
     buffer::Buf,
     call::{Attempt, Call},
     error::Reason,
@@ -36,7 +37,7 @@ const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
 
 /// Serves the connection until it is over; `io` begins with the preface.
-pub async fn serve(worker: &Rc<Worker>, origin: &Origin, io: impl AsyncRead + AsyncWrite + Unpin) {
+pub async fn serve(worker: &Rc<Worker>, (origin, caller): (&Origin, Caller), io: impl AsyncRead + AsyncWrite + Unpin) {
     let limits = &worker.limits;
     let handshake = Builder::new()
         .initial_window_size(STREAM_WINDOW)
@@ -62,7 +63,7 @@ pub async fn serve(worker: &Rc<Worker>, origin: &Origin, io: impl AsyncRead + As
         };
         let Some(Ok((request, respond))) = accepted else { return };
         let (worker, origin) = (worker.clone(), origin.clone());
-        spawn_local(async move { one_request(&worker, &origin, request, respond).await });
+        spawn_local(async move { one_request(&worker, (&origin, caller), request, respond).await });
     }
 }
 
@@ -98,7 +99,12 @@ struct Answer {
     body: Option<SendStream<Bytes>>,
 }
 
-async fn one_request(worker: &Rc<Worker>, origin: &Origin, request: Request<RecvStream>, respond: SendResponse<Bytes>) {
+async fn one_request(
+    worker: &Rc<Worker>,
+    (origin, caller): (&Origin, Caller),
+    request: Request<RecvStream>,
+    respond: SendResponse<Bytes>,
+) {
     let (parts, body) = request.into_parts();
     let request = Request::from_parts(parts, ());
     let mut answer = Answer { respond, body: None };
@@ -109,7 +115,7 @@ async fn one_request(worker: &Rc<Worker>, origin: &Origin, request: Request<Recv
         Ok(view) => view,
         Err(error) => return refuse(worker, origin, &mut answer, (error.reason(), false)),
     };
-    let mut call = match Call::begin(worker, origin, &view) {
+    let mut call = match Call::begin(worker, (origin, caller), &view) {
         Ok(call) => call,
         Err(reason) => return refuse(worker, origin, &mut answer, (reason, view.is_grpc())),
     };

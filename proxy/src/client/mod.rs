@@ -14,11 +14,13 @@ use std::rc::Rc;
 use tokio::net::TcpStream;
 use weft_api::AppProtocol;
 
-use crate::{detect::Detected, origin::Origin, relay::AppConn, tcp, telemetry::Protocol, worker::Worker};
+use crate::{
+    access::Caller, detect::Detected, mesh, origin::Origin, relay::AppConn, tcp, telemetry::Protocol, worker::Worker,
+};
 use first::First;
 
 /// Serves the connection until it is over.
-pub async fn serve(worker: &Rc<Worker>, origin: &Origin, io: TcpStream) {
+pub async fn serve(worker: &Rc<Worker>, (origin, caller): (&Origin, Caller), io: TcpStream) {
     let mut conn = AppConn::new(io);
     let first = match origin.protocol() {
         AppProtocol::Http1 => First::Said(Detected::Http1),
@@ -37,25 +39,26 @@ pub async fn serve(worker: &Rc<Worker>, origin: &Origin, io: TcpStream) {
         }
         First::ServerSpoke(connected) => {
             worker.shared.metrics.detected(Protocol::Opaque);
-            return opaque::serve_on(worker, &mut conn, connected).await;
+            let access = worker.access(origin, caller, mesh::Protocol::Opaque);
+            return opaque::serve_on(worker, &mut conn, connected, access).await;
         }
     };
     match detected {
         Detected::Http1 => {
             worker.shared.metrics.detected(Protocol::Http1);
-            http1::serve(worker, origin, &mut conn).await;
+            http1::serve(worker, (origin, caller), &mut conn).await;
         }
         Detected::Http2 => {
             worker.shared.metrics.detected(Protocol::Http2);
-            http2::serve(worker, origin, prefixed::Prefixed::new(conn)).await;
+            http2::serve(worker, (origin, caller), prefixed::Prefixed::new(conn)).await;
         }
         Detected::Tls => {
             worker.shared.metrics.detected(Protocol::Tls);
-            opaque::serve(worker, origin, &mut conn).await;
+            opaque::serve(worker, (origin, caller), &mut conn).await;
         }
         Detected::Opaque | Detected::More => {
             worker.shared.metrics.detected(Protocol::Opaque);
-            opaque::serve(worker, origin, &mut conn).await;
+            opaque::serve(worker, (origin, caller), &mut conn).await;
         }
     }
 }

@@ -123,6 +123,11 @@ impl Stream {
         self.link.mux(|mux| mux.is_accepted(self.key))
     }
 
+    /// Bytes of DATA that came, and that were sent.
+    pub fn carried(&self) -> (u64, u64) {
+        self.link.mux(|mux| mux.carried(self.key))
+    }
+
     /// Why the stream cannot go on, if so; without waiting.
     pub fn failure(&self) -> Option<StreamError> {
         self.link.mux(|mux| mux.fate(self.key))

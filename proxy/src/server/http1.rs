@@ -10,6 +10,7 @@ use tokio::task::spawn_local;
 
 use super::{Delivery, pool::Seat, refusal};
 use crate::{
+    access::Access,
     buffer::Buf,
     endpoint::connect,
     http1::{self, AnswerTo, ResponseInfo},
@@ -39,7 +40,7 @@ async fn connection(worker: Rc<Worker>, first: Delivery) {
     let (address, mark) = (first.address, worker.shared.config.interception.mark);
     let io = match connect(address, mark, first.connect_deadline).await {
         Ok(io) => io,
-        Err(error) => return first.stream.refuse(refusal(&error)),
+        Err(error) => return first.refuse(refusal(&error)),
     };
     let mut conn = AppConn::new(io);
     let (mut rd, mut wr) = conn.split();
@@ -51,7 +52,7 @@ async fn connection(worker: Rc<Worker>, first: Delivery) {
             Next::Another => drop(delivery),
             Next::Close => return,
             Next::Switched => {
-                let uncounted = tcp::Counters { connection: None };
+                let uncounted = tcp::Counters { connection: None, access: Access::default() };
                 let end = tcp::relay((&mut rd, &mut wr), &delivery.stream, &timer, worker.silence(), &uncounted);
                 if end.await == tcp::End::PeerReset {
                     tcp::reset_on_close(conn.socket());
@@ -101,6 +102,7 @@ async fn serve(
             }
         },
     };
+    delivery.over();
     match result {
         Ok(next) => next,
         Err(failure) => {
@@ -171,6 +173,7 @@ async fn send_request(wr: &mut Writer<'_>, delivery: &Delivery, progress: &Progr
     }
     let (fields, count) = delivery.added_fields();
     let received = receive(&delivery.stream, wr, |payload, out| {
+        delivery.access.head(payload);
         let written = http1::write_request(payload, &fields[..count], out)?;
         progress.begun.set(true);
         progress.answer_to.set(Some(written.answer_to));
@@ -199,9 +202,7 @@ async fn read_answer(
             stream.interim_head(payload.filled());
             continue;
         }
-        if let Some(record) = delivery.record() {
-            record.status(info.status);
-        }
+        delivery.answered(info.status, None);
         let whole = !info.switched && (answer_to.is_head || !info.framing.has_body());
         stream.head(payload.filled(), whole);
         if info.switched {

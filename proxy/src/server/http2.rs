@@ -68,9 +68,11 @@ pub(super) fn deliver(worker: &Rc<Worker>, delivery: Delivery) {
 async fn serve(worker: &Rc<Worker>, delivery: &Delivery) {
     let (_in_use, send) = match ready(worker, delivery).await {
         Ok(ready) => ready,
-        Err(refusal) => return delivery.stream.refuse(refusal),
+        Err(refusal) => return delivery.refuse(refusal),
     };
-    if let Err(failure) = exchange(worker, delivery, send).await {
+    let result = exchange(worker, delivery, send).await;
+    delivery.over();
+    if let Err(failure) = result {
         tell(&delivery.stream, &failure);
     }
 }
@@ -191,6 +193,7 @@ async fn exchange(worker: &Rc<Worker>, delivery: &Delivery, mut send: SendReques
     let mut received = stream.received().await?;
     let Some(Event::Head { payload, end, .. }) = received.next() else { return Err(Failure::Framing) };
     let is_head = message::RequestHead::read(payload)?.method() == b"HEAD";
+    delivery.access.head(payload);
     let (fields, count) = delivery.added_fields();
     let request = http2::head_to_request(payload, &fields[..count])?;
     let (response, mut body) = send.send_request(request, end).map_err(Failure::Http2)?;
@@ -264,10 +267,8 @@ async fn pass_body(
     let head = http::Response::from_parts(parts, ());
     let mut payload = Buf::default();
     http2::response_to_head(&head, end, answer_to, &worker.limits, payload.vec())?;
-    if let Some(record) = delivery.record() {
-        record.status(head.status().as_u16());
-        record.grpc_status(head.headers().get("grpc-status").and_then(|value| value.to_str().ok()?.parse().ok()));
-    }
+    let status = head.status().as_u16();
+    delivery.answered(status, head.headers().get("grpc-status").and_then(|value| value.to_str().ok()?.parse().ok()));
     stream.head(payload.filled(), end);
     if end {
         return Ok(());
@@ -275,8 +276,8 @@ async fn pass_body(
     let mut body = Http2Body::new(body, None);
     let never = std::cell::Cell::new(false);
     body.send(stream, &never).await?;
-    if let (Some(record), Some(status)) = (delivery.record(), message::grpc_status(body.trailers())) {
-        record.grpc_status(Some(status));
+    if let Some(grpc_status) = message::grpc_status(body.trailers()) {
+        delivery.answered(status, Some(grpc_status));
     }
     Ok(())
 }

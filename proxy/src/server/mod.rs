@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use weft_certs::SpiffeId;
 
 use crate::{
+    access::Access,
     endpoint::ConnectError,
     limit::Permit,
     mesh::{Incoming, Protocol, Refusal, Stream},
@@ -41,6 +42,8 @@ pub struct Delivery {
     pub client: Option<SpiffeId>,
     /// Who counts it.
     pub counted: Counted,
+    /// Its line in the access log, unless it is logged where it came from.
+    pub access: Access,
     /// Its place among those in flight, if there is a cap.
     pub permit: Option<Permit>,
     /// How long the server may take to accept a connection.
@@ -69,6 +72,7 @@ impl Delivery {
             retried: open.retried,
             client: None,
             counted: Counted::Elsewhere,
+            access: Access::default(),
             permit: None,
             connect_deadline,
         }
@@ -92,6 +96,28 @@ impl Delivery {
             count += 1;
         }
         (fields, count)
+    }
+
+    /// Nothing reached the server.
+    fn refuse(&self, refusal: Refusal) {
+        self.access.failed(refusal.reason());
+        self.stream.refuse(refusal);
+    }
+
+    /// The head of the answer has come.
+    fn answered(&self, status: u16, grpc_status: Option<u8>) {
+        self.access.status(status, grpc_status);
+        if let Some(record) = self.record() {
+            record.status(status);
+            record.grpc_status(grpc_status);
+        }
+    }
+
+    /// It is over, however it ended.
+    fn over(&self) {
+        let (received, sent) = self.stream.carried();
+        self.access.received(received);
+        self.access.sent(sent);
     }
 
     fn record(&self) -> Option<&Record> {

@@ -16,10 +16,13 @@ pub(super) fn deliver(worker: &Rc<Worker>, delivery: Delivery) {
 }
 
 async fn connection(worker: Rc<Worker>, delivery: Delivery) {
-    let Delivery { stream, address, client, counted, connect_deadline, permit: _permit, .. } = delivery;
+    let Delivery { stream, address, client, counted, access, connect_deadline, permit: _permit, .. } = delivery;
     let io = match connect(address, worker.shared.config.interception.mark, connect_deadline).await {
         Ok(io) => io,
-        Err(error) => return stream.refuse(refusal(&error)),
+        Err(error) => {
+            access.failed(refusal(&error).reason());
+            return stream.refuse(refusal(&error));
+        }
     };
     stream.accept();
     let timer = worker.timers.timer();
@@ -30,7 +33,7 @@ async fn connection(worker: Rc<Worker>, delivery: Delivery) {
     };
     let end = {
         let (mut rd, mut wr) = conn.split();
-        let counters = tcp::Counters { connection };
+        let counters = tcp::Counters { connection, access };
         let relay = tcp::relay((&mut rd, &mut wr), &stream, &timer, worker.silence(), &counters);
         tokio::select! {
             biased;

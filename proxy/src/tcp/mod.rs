@@ -14,7 +14,7 @@ pub use relay::relay;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 
-use crate::telemetry::OpenConnection;
+use crate::{access::Access, telemetry::OpenConnection};
 
 /// How long silence is borne.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +42,8 @@ pub enum End {
 pub struct Counters {
     /// The connection's place in the figures. None: it is counted elsewhere.
     pub connection: Option<OpenConnection>,
+    /// Its line in the access log.
+    pub access: Access,
 }
 
 impl Counters {
@@ -49,12 +51,14 @@ impl Counters {
         if let Some(connection) = &self.connection {
             connection.received(bytes);
         }
+        self.access.received(bytes as u64);
     }
 
     fn count_sent(&self, bytes: usize) {
         if let Some(connection) = &self.connection {
             connection.sent(bytes);
         }
+        self.access.sent(bytes as u64);
     }
 }
 

@@ -26,7 +26,7 @@ async fn a_request_that_its_client_gives_up_does_not_stay_with_the_app() {
 /// Requests that the app is working on, as its proxy believes.
 async fn in_flight(mesh: &Mesh) -> u64 {
     let replica = mesh.replicas().await.remove(0);
-    let config = mesh.get("outside", &format!("{}:4191", replica.address), &["/config"]).await;
+    let config = mesh.get(&replica.name, "127.0.0.1:4191", &["/config"]).await;
     let config: serde_json::Value = serde_json::from_str(config["body"].as_str().unwrap()).unwrap();
     config["requests_in_flight"]["inbound"].as_u64().unwrap()
 }

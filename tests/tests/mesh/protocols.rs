@@ -172,3 +172,32 @@ async fn the_proxy_s_own_ports_are_no_target() {
     let plain = Mesh::try_run(&mesh, "outside", &["get", &format!("{}:4143", replica.address)]).await;
     assert_ne!(plain.code, 0, "plaintext to the mesh port: {}", plain.stdout);
 }
+
+#[tokio::test]
+async fn the_access_log_has_a_line_for_each_request_and_connection_on_both_sides() {
+    let mesh = crate::harness::mesh_of_proxies(1, &[("WEFT_ACCESS_LOG", "json")]).await;
+    mesh.get("client", "app:8080", &["/one?secret=1", "--method", "POST", "--body", "abc"]).await;
+    mesh.get("client", "app:8080", &["/two", "--http2"]).await;
+    mesh.run("client", &["bytes", "app:9000", "\u{1}bytes"]).await;
+    for (pod, direction) in [(mesh.pod("client").await, "outbound"), (mesh.replicas().await.remove(0), "inbound")] {
+        let proxy = pod.containers.iter().find(|container| container.name.contains("weft")).expect("no sidecar");
+        let lines = || {
+            let text = std::fs::read_to_string(&proxy.log).unwrap_or_default();
+            let lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+            lines.filter(|line| line["direction"] == direction).collect::<Vec<_>>()
+        };
+        let written = || async { lines().len() >= 3 };
+        crate::harness::eventually(std::time::Duration::from_secs(5), "three lines", written).await;
+        let lines = lines();
+        let of = |name: &str, value: &str| lines.iter().find(|line| line[name] == value).cloned().unwrap_or_default();
+        let (one, two, bytes) = (of("path", "/one"), of("path", "/two"), of("protocol", "TCP"));
+        assert_eq!((&one["method"], &one["status"], &one["received_bytes"]), (&"POST".into(), &200.into(), &3.into()));
+        assert_eq!((&two["protocol"], &two["status"]), (&"HTTP/2.0".into(), &200.into()), "{lines:?}");
+        assert_eq!((&bytes["received_bytes"], &bytes["sent_bytes"]), (&6.into(), &6.into()), "{lines:?}");
+        for line in [&one, &two, &bytes] {
+            assert_eq!(line["service"], "test/app", "{line}");
+            assert!(line["identity"].as_str().is_some_and(|name| name.starts_with("spiffe://")), "{line}");
+        }
+        assert!(one["sent_bytes"].as_u64().unwrap() > 100, "{one}");
+    }
+}

@@ -55,6 +55,7 @@ impl Mux {
         {
             debug_assert!(bytes.len() <= slot.granted as usize, "data without credit");
             slot.granted = slot.granted.saturating_sub(bytes.len() as u32);
+            slot.carried.1 += bytes.len() as u64;
         }
     }
 

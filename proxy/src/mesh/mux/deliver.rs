@@ -117,6 +117,7 @@ impl Mux {
             return Err(ProtocolError::OverCredit(frame.stream));
         }
         slot.held += data;
+        slot.carried.0 += u64::from(data);
         if frame.kind != Kind::DATA {
             if slot.heads + frame.size() > STREAM_HEADS {
                 return Err(ProtocolError::Heads(frame.stream));

@@ -241,6 +241,11 @@ impl Mux {
         self.heads += heads;
     }
 
+    /// How much DATA came, and how much was sent.
+    pub(super) fn carried(&mut self, key: Key) -> (u64, u64) {
+        self.slot(key).map_or((0, 0), |slot| slot.carried)
+    }
+
     pub(super) fn peer_has_ended(&mut self, key: Key) -> bool {
         self.slot(key).is_none_or(|slot| slot.ended)
     }

@@ -30,6 +30,8 @@ pub(super) struct Slot {
     pub(super) returned: u32,
     /// DATA that came and was not taken.
     pub(super) held: u32,
+    /// DATA that came, and DATA that was sent, over all.
+    pub(super) carried: (u64, u64),
     /// Bytes of heads and trailers in the inbox.
     pub(super) heads: usize,
     pub(super) inbox: Inbox,
@@ -61,6 +63,7 @@ impl Slot {
             unreturned: 0,
             returned: 0,
             held: 0,
+            carried: (0, 0),
             heads: 0,
             inbox: Inbox::default(),
             ended: false,
