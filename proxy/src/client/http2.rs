@@ -51,6 +51,9 @@ pub async fn serve(worker: &Rc<Worker>, (origin, caller): (&Origin, Caller), io:
     };
     let mut drained = pin!(worker.shared.drain.draining());
     let mut draining = false;
+    let in_use = Rc::new(());
+    let idle = worker.shared.config.timeouts.client_idle;
+    timer.set(idle);
     loop {
         let accepted = tokio::select! {
             biased;
@@ -59,11 +62,22 @@ pub async fn serve(worker: &Rc<Worker>, (origin, caller): (&Origin, Caller), io:
                 connection.graceful_shutdown();
                 continue;
             }
+            () = poll_fn(|cx| timer.poll(cx)), if !draining => {
+                draining = Rc::strong_count(&in_use) == 1;
+                if draining {
+                    connection.graceful_shutdown();
+                }
+                timer.set(idle);
+                continue;
+            }
             accepted = connection.accept() => accepted,
         };
         let Some(Ok((request, respond))) = accepted else { return };
-        let (worker, origin) = (worker.clone(), origin.clone());
-        spawn_local(async move { one_request(&worker, (&origin, caller), request, respond).await });
+        let (worker, origin, in_use) = (worker.clone(), origin.clone(), in_use.clone());
+        spawn_local(async move {
+            one_request(&worker, (&origin, caller), request, respond).await;
+            drop(in_use);
+        });
     }
 }
 
