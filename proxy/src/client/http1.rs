@@ -266,7 +266,6 @@ async fn exchange(
         if !begun.get()
             && let Some(pause) = call.decide(Outcome::Answered(written.status), replayable.get())
         {
-            attempt.responded(written.status);
             after.set(Some(pause));
             return Err(Failure::Status(written.status));
         }

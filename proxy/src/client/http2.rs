@@ -261,7 +261,6 @@ async fn pass_answer(
             let status = response.status().as_u16();
             attempt.responded(status);
             if let Some(after) = call.decide(Outcome::Answered(status), replayable.get()) {
-                attempt.responded(status);
                 return Ok(Passed::Again(after));
             }
             grpc_status = grpc_status_of(&response);
