@@ -11,6 +11,7 @@ use super::case::Case;
 use super::namespace::{End, Namespace, cable};
 use super::peer::Peer;
 use super::process::{PROXY_USER, Process, start};
+use super::program::Programs;
 use super::{haproxy, weft};
 use crate::bare;
 
@@ -35,17 +36,16 @@ pub struct Bed {
 }
 
 impl Bed {
-    pub fn new(peer: Peer, case: Case, binaries: &Path) -> anyhow::Result<Self> {
+    pub fn new(peer: Peer, case: Case, programs: &Programs) -> anyhow::Result<Self> {
         let (client, server) = (Namespace::new()?, Namespace::new()?);
         cable(
             &End { namespace: &client, name: "eth0", address: CLIENT },
             &End { namespace: &server, name: "cable", address: SERVER },
         )?;
         client.set_default_route(SERVER)?;
-        let mut serve = Command::new(std::env::current_exe()?);
-        let serve = start(quiet(serve.arg("serve")), &server, false)?;
+        let serve = start(quiet(&mut programs.bench("serve")), &server, false)?;
         let folder = folder_of_proxies()?;
-        let setup = Setup { client: &client, server: &server, case, folder: folder.path(), binaries };
+        let setup = Setup { client: &client, server: &server, case, folder: folder.path(), programs };
         let (pair, mut others) = match peer {
             Peer::Direct => (Vec::new(), Vec::new()),
             Peer::Bare => (setup.bare()?, Vec::new()),
@@ -68,7 +68,7 @@ pub struct Setup<'a> {
     pub server: &'a Namespace,
     pub case: Case,
     pub folder: &'a Path,
-    pub binaries: &'a Path,
+    pub programs: &'a Programs,
 }
 
 impl Setup<'_> {
@@ -86,8 +86,8 @@ impl Setup<'_> {
         give(self.folder)?;
         let app = SocketAddr::new(SERVER.into(), self.case.server_port());
         let side = |command: &str, listen: SocketAddr, forward: SocketAddr, namespace| {
-            let mut side = Command::new(std::env::current_exe()?);
-            side.arg(command).arg("--listen").arg(listen.to_string()).arg("--forward").arg(forward.to_string());
+            let mut side = self.programs.bench(command);
+            side.arg("--listen").arg(listen.to_string()).arg("--forward").arg(forward.to_string());
             side.arg("--protocol").arg(self.case.protocol().to_string()).arg("--authority").arg(self.folder);
             start(quiet(&mut side), namespace, true)
         };

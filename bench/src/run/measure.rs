@@ -10,6 +10,7 @@ use super::Options;
 use super::bed::Bed;
 use super::case::Case;
 use super::process::{Usage, start, usage};
+use super::program::Programs;
 use crate::load::{Kind, Report};
 
 /// What one repeat has shown.
@@ -28,9 +29,8 @@ pub struct Sample {
 }
 
 /// Runs the load generator in the client's namespace.
-pub fn one(bed: &Bed, case: Case, options: &Options) -> anyhow::Result<Sample> {
-    let mut command = load_command(bed, case, options)?;
-    let mut load = start(std::mem::replace(&mut command, Command::new("")), &bed.client, false)?;
+pub fn one(bed: &Bed, case: Case, programs: &Programs, options: &Options) -> anyhow::Result<Sample> {
+    let mut load = start(load_command(bed, case, programs, options)?, &bed.client, false)?;
     let mut lines = BufReader::new(load.0.stdout.take().context("no output of the load generator")?).lines();
     let mut line =
         || lines.next().context("the load generator has ended early (its error is above)")?.context("read it");
@@ -43,11 +43,11 @@ pub fn one(bed: &Bed, case: Case, options: &Options) -> anyhow::Result<Sample> {
     Ok(sample(case, &report, before, after))
 }
 
-fn load_command(bed: &Bed, case: Case, options: &Options) -> anyhow::Result<Command> {
+fn load_command(bed: &Bed, case: Case, programs: &Programs, options: &Options) -> anyhow::Result<Command> {
     let load = case.load(options);
     let kind = load.kind.to_possible_value().context("a kind without a name")?;
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg("load").arg(kind.get_name()).arg("--target").arg(bed.target.to_string());
+    let mut command = programs.bench("load");
+    command.arg(kind.get_name()).arg("--target").arg(bed.target.to_string());
     command.arg("--connections").arg(load.connections.to_string());
     if load.kind == Kind::Grpc {
         command.arg("--streams").arg(load.streams.to_string());

@@ -9,6 +9,7 @@ mod measure;
 mod namespace;
 mod peer;
 mod process;
+mod program;
 mod result;
 mod table;
 mod weft;
@@ -22,6 +23,7 @@ use bed::Bed;
 use case::Case;
 use measure::Sample;
 use peer::Peer;
+use program::Programs;
 use result::Outcome;
 
 /// What is compared, and how long.
@@ -53,56 +55,81 @@ pub struct Options {
     binaries: Option<PathBuf>,
 }
 
-/// Measures everything that is asked for; prints as it goes, writes at the end.
+/// Measures everything that is asked for; prints as it goes, and writes after each case.
+///
+/// A peer that fails in a case is left out of it, and makes the whole a failure at the end.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     ensure!(nix::unistd::geteuid().is_root(), "weft-bench run makes network namespaces: run it as root");
     process::raise_descriptor_limit()?;
-    let peers = peer::usable(&options.peer, &binaries(options)?)?;
+    let peers = peer::usable(&options.peer)?;
+    let programs = Programs::new(options.binaries.as_deref(), peers.contains(&Peer::Weft))?;
     let cases = if options.case.is_empty() { case::ALL.to_vec() } else { options.case.clone() };
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut failed) = (Vec::new(), 0);
     for case in cases {
-        let measured = compare(case, &peers, options).with_context(|| format!("case {case}"))?;
+        let measured = compare(case, &peers, &programs, options)?;
+        failed += peers.len() - measured.len();
         say(&table::of(&measured))?;
         outcomes.extend(measured);
         write(options, &outcomes)?;
     }
-    say(&format!("written to {}", options.out.display()))
+    say(&format!("written to {}", options.out.display()))?;
+    ensure!(failed == 0, "{failed} measurements are missing: see above");
+    Ok(())
 }
 
 /// One case: all peers stand ready, and take turns.
-fn compare(case: Case, peers: &[Peer], options: &Options) -> anyhow::Result<Vec<Outcome>> {
-    let binaries = binaries(options)?;
-    let mut beds = Vec::new();
+fn compare(case: Case, peers: &[Peer], programs: &Programs, options: &Options) -> anyhow::Result<Vec<Outcome>> {
+    let mut turns = Vec::new();
     for peer in peers {
-        beds.push(Bed::new(*peer, case, &binaries).with_context(|| format!("set up {peer}"))?);
-    }
-    let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); peers.len()];
-    for repeat in 1..=options.repeats {
-        for ((bed, peer), samples) in beds.iter_mut().zip(peers).zip(&mut samples) {
-            if case == Case::Idle && repeat > 1 {
-                *bed = Bed::new(*peer, case, &binaries)?; // memory that was used once is not given back in full
-            }
-            let sample = measure::one(bed, case, options).with_context(|| format!("{case} through {peer}"))?;
-            tell(case, *peer, repeat, &sample)?;
-            samples.push(sample);
+        match Bed::new(*peer, case, programs) {
+            Ok(bed) => turns.push(Turn { peer: *peer, bed, samples: Vec::new() }),
+            Err(error) => give_up(case, *peer, &error)?,
         }
     }
-    Ok(peers.iter().zip(&samples).map(|(peer, samples)| Outcome::new(case, *peer, samples)).collect())
+    for repeat in 1..=options.repeats {
+        let mut left = Vec::new();
+        for mut turn in turns {
+            match turn.take(case, programs, options) {
+                Ok(()) => left.push(turn),
+                Err(error) => give_up(case, turn.peer, &error)?,
+            }
+        }
+        turns = left;
+        for turn in &turns {
+            tell(case, turn.peer, repeat, &turn.samples)?;
+        }
+    }
+    Ok(turns.iter().map(|turn| Outcome::new(case, turn.peer, &turn.samples)).collect())
 }
 
-fn tell(case: Case, peer: Peer, repeat: u32, sample: &Sample) -> anyhow::Result<()> {
+/// A peer, and what its turns have shown.
+struct Turn {
+    peer: Peer,
+    bed: Bed,
+    samples: Vec<Sample>,
+}
+
+impl Turn {
+    fn take(&mut self, case: Case, programs: &Programs, options: &Options) -> anyhow::Result<()> {
+        if case == Case::Idle && !self.samples.is_empty() {
+            self.bed = Bed::new(self.peer, case, programs)?; // memory that was used once is not given back in full
+        }
+        self.samples.push(measure::one(&self.bed, case, programs, options)?);
+        Ok(())
+    }
+}
+
+fn give_up(case: Case, peer: Peer, error: &anyhow::Error) -> anyhow::Result<()> {
+    writeln!(std::io::stderr(), "{case} through {peer} is given up: {error:#}").context("write progress")
+}
+
+fn tell(case: Case, peer: Peer, repeat: u32, samples: &[Sample]) -> anyhow::Result<()> {
+    let Some(sample) = samples.last() else { return Ok(()) };
     let mut line = format!("{case} {peer} #{repeat}: {:.0}/s, {:.1} us of CPU each", sample.rps, sample.cpu_us);
     if sample.failed > 0 {
         line += &format!("; {} FAILED: {}", sample.failed, sample.first_failure.as_deref().unwrap_or("unknown"));
     }
     writeln!(std::io::stderr(), "{line}").context("write progress")
-}
-
-fn binaries(options: &Options) -> anyhow::Result<PathBuf> {
-    match &options.binaries {
-        Some(folder) => folder.canonicalize().with_context(|| format!("find {}", folder.display())),
-        None => Ok(std::env::current_exe()?.parent().context("this program is in no folder")?.to_owned()),
-    }
 }
 
 fn write(options: &Options, outcomes: &[Outcome]) -> anyhow::Result<()> {

@@ -1,7 +1,6 @@
 //! What stands between client and server.
 
 use std::io::Write;
-use std::path::Path;
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -23,21 +22,12 @@ pub enum Peer {
 }
 
 /// Those that are asked for (all, if none is), without HAProxy where it is not installed.
-pub fn usable(asked: &[Peer], binaries: &Path) -> anyhow::Result<Vec<Peer>> {
+pub fn usable(asked: &[Peer]) -> anyhow::Result<Vec<Peer>> {
     let mut peers = if asked.is_empty() { Peer::value_variants().to_vec() } else { asked.to_vec() };
-    let mut leave_out = |left_out: Peer, there: bool, why: &str| {
-        if !there && peers.contains(&left_out) {
-            peers.retain(|peer| *peer != left_out);
-            writeln!(std::io::stderr(), "without {left_out}: {why}")?;
-        }
-        anyhow::Ok(())
-    };
-    leave_out(Peer::Haproxy, haproxy::installed(), "install Debian's packages haproxy and openssl to compare with it")?;
-    anyhow::ensure!(
-        !peers.contains(&Peer::Weft) || binaries.join("weft-proxy").exists(),
-        "no weft-proxy in {}: build it, or say where it is with --binaries",
-        binaries.display()
-    );
+    if peers.contains(&Peer::Haproxy) && !haproxy::installed() {
+        peers.retain(|peer| *peer != Peer::Haproxy);
+        writeln!(std::io::stderr(), "without haproxy: to compare with it, apt-get install haproxy openssl")?;
+    }
     Ok(peers)
 }
 

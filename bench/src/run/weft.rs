@@ -4,10 +4,9 @@
 
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use weft_certs::SpiffeId;
 use weft_control_plane::identity::tokens;
 
@@ -69,7 +68,7 @@ fn start_control_plane(setup: &Setup<'_>, namespace: &Namespace, state: &Path) -
     let registry = setup.folder.join("registry");
     std::fs::create_dir(&registry)?;
     std::fs::write(registry.join("mesh.yaml"), MESH)?;
-    let mut command = Command::new(setup.binaries.join("weft-control-plane"));
+    let mut command = setup.programs.control_plane();
     command.env("WEFT_REGISTRY_DIR", &registry).env("WEFT_STATE_DIR", state).env("WEFT_LOG", "warn");
     let control_plane = start(quiet(&mut command), namespace, false)?;
     let bundle = state.join("trust-bundle.pem");
@@ -91,9 +90,7 @@ fn start_proxy(setup: &Setup<'_>, side: &Side<'_>, state: &Path) -> anyhow::Resu
     std::fs::write(folder.join("join-token"), tokens::create(state, &identity, Duration::from_secs(600))?)?;
     std::fs::copy(state.join("trust-bundle.pem"), folder.join("trust-bundle.pem"))?;
     give(&folder)?;
-    let program = setup.binaries.join("weft-proxy");
-    ensure!(program.exists(), "{} is not there", program.display());
-    let mut command = Command::new(program);
+    let mut command = setup.programs.proxy();
     command
         .env("WEFT_POD_NAMESPACE", NAMESPACE)
         .env("WEFT_POD_NAME", side.name)
@@ -103,6 +100,6 @@ fn start_proxy(setup: &Setup<'_>, side: &Side<'_>, state: &Path) -> anyhow::Resu
         .env("WEFT_TRUST_BUNDLE_FILE", folder.join("trust-bundle.pem"))
         .env("WEFT_JOIN_TOKEN_FILE", folder.join("join-token"))
         .env("WEFT_WORKERS", "2")
-        .env("WEFT_LOG", "warn");
+        .env("WEFT_LOG", "error");
     start(quiet(&mut command), side.namespace, true)
 }
