@@ -1,11 +1,10 @@
 //! The shop: sample services that know nothing of the mesh.
 //!
-//! `users` and `orders` are what a team would write without Weft; `load` is a client of both with a steady rate. All
-//! state is in memory and each replica has its own.
+//! `users` and `orders` are what a team would write without Weft. All state is in memory and each replica has its own.
+//! Their client under load is `weft demo`'s.
 
 pub mod faults;
 pub mod json;
-pub mod load;
 pub mod orders;
 pub mod page;
 pub mod problem;
