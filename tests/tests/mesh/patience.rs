@@ -1,6 +1,8 @@
 //! Who waits for whom, and for how long.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::harness::{Mesh, eventually, mesh, mesh_of_proxies};
 
