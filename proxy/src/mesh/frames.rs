@@ -1,6 +1,8 @@
 //! The frames between proxies, without IO: bytes in, frames out, and back.
 //!
-//!     length u32 | kind u8 | flags u8 | stream u32 | payload
+//! ```text
+//! length u32 | kind u8 | flags u8 | stream u32 | payload
+//! ```
 //!
 //! All numbers are big-endian; `length` counts the payload alone. What the kinds mean to a stream: `mux`. Both are
 //! specified in docs/mesh-transport.md.

@@ -1,6 +1,8 @@
 //! What a stream is opened with: the payload of OPEN.
 //!
-//!     protocol u8 | target port u16 | fields: (tag u8 | length u16 | value)*
+//! ```text
+//! protocol u8 | target port u16 | fields: (tag u8 | length u16 | value)*
+//! ```
 //!
 //! A tag below 0x80 that is not known is skipped; one from 0x80 on must be understood, or the stream is refused.
 
