@@ -25,7 +25,8 @@ demo:
 
 test: lint
 	$(CARGO) build --locked --workspace --bins
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --workspace --doc
+	$(CARGO) test --locked --workspace --lib --bins --tests
 
 test-full: lint
 	@$(CARGO) deny --version || { echo "cargo-deny is missing: cargo install --locked cargo-deny"; exit 1; }
