@@ -9,7 +9,7 @@ PROGRAMS := -p weft-cli -p weft-control-plane -p weft-proxy -p weft-examples
 # Arguments of `make demo` and `make bench`, as in: make demo ARGS="--duration 20s"
 ARGS ?=
 
-.PHONY: help demo test test-full lint dependencies bench docs
+.PHONY: help demo test test-full lint dependencies bench docs manifests tools
 
 help:
 	@echo "make demo       a mesh of real services on this machine"
@@ -18,6 +18,8 @@ help:
 	@echo "make lint       formatting, lints, versions of dependencies"
 	@echo "make bench      load and comparison, as root; writes target/bench.json"
 	@echo "make docs       print the generated pages of docs/"
+	@echo "make manifests  print the generated template of the Helm chart"
+	@echo "make tools      build helm and kustomize, with which tests compare the manifests (needs Go)"
 
 demo:
 	$(CARGO) build --release --locked $(PROGRAMS)
@@ -51,3 +53,13 @@ docs:
 	$(TARGET)/debug/weft-proxy docs metrics > docs/metrics.md.new
 	$(TARGET)/debug/weft-control-plane docs > docs/configuration-control-plane.md.new
 	for page in configuration metrics configuration-control-plane; do mv docs/$$page.md.new docs/$$page.md; done
+
+# Where there is kubectl, kustomize is not needed.
+tools:
+	GOBIN=$(abspath $(TARGET))/tools go install helm.sh/helm/v3/cmd/helm@v3.22.0
+	command -v kubectl >/dev/null || GOBIN=$(abspath $(TARGET))/tools go install sigs.k8s.io/kustomize/kustomize/v5@v5.8.1
+
+manifests:
+	$(CARGO) build --locked -p weft-cli
+	$(TARGET)/debug/weft install --chart-template > deploy/helm/weft/templates/deployment.yaml.new
+	mv deploy/helm/weft/templates/deployment.yaml.new deploy/helm/weft/templates/deployment.yaml

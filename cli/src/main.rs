@@ -1,9 +1,12 @@
 //! `weft`: the command-line tool. Each subcommand is a module; this file only leads to them.
 
+mod cluster;
 mod demo;
+mod install;
 mod sandbox;
 mod stop;
 mod token;
+mod uninstall;
 
 use std::process::ExitCode;
 
@@ -24,10 +27,14 @@ enum Command {
     /// The client in the demo's sandbox
     #[command(hide = true)]
     DemoLoad(demo::load::Arguments),
+    /// Print what installs Weft into a cluster, for `kubectl apply -f -`
+    Install(install::Arguments),
     /// Run Kubernetes manifests on this machine, each pod in a network namespace
     Sandbox(sandbox::Arguments),
     /// Join tokens, the proof of identity where there is no Kubernetes
     Token(token::Arguments),
+    /// Print all that Weft has made in a cluster, for `kubectl delete -f -`
+    Uninstall(uninstall::Arguments),
     /// What `sandbox up` starts: process 1 of a sandbox
     #[command(name = weft_sandbox::SUPERVISOR, hide = true)]
     SandboxSupervisor,
@@ -41,8 +48,10 @@ fn main() -> ExitCode {
         Command::SandboxSupervisor => return weft_sandbox::supervisor::run(),
         Command::Demo(arguments) => run(demo::run(arguments)),
         Command::DemoLoad(arguments) => run(demo::load::run(arguments)),
+        Command::Install(arguments) => install::run(&arguments),
         Command::Sandbox(arguments) => run(sandbox::run(arguments)),
         Command::Token(arguments) => token::run(arguments),
+        Command::Uninstall(arguments) => run(uninstall::run(arguments)),
     };
     done.unwrap_or_else(|error| {
         tell(&format!("error: {error:#}"));

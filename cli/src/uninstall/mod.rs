@@ -1,0 +1,36 @@
+//! `weft uninstall`: all that Weft has made in a cluster, on standard output, for `kubectl delete -f -`.
+//!
+//! [`survey`] asks the cluster what there is; [`plan`] decides what of it goes, in which order, and when not to.
+
+mod plan;
+mod survey;
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::cluster::Cluster;
+use crate::install::documents;
+use crate::{print, tell};
+
+/// The arguments of `weft uninstall`.
+#[derive(Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    cluster: Cluster,
+    /// Go on although pods are still meshed: they cannot renew their certificates then
+    #[arg(long)]
+    force: bool,
+    /// Keep the Gateway API's kinds, and with them every route
+    #[arg(long)]
+    keep_gateway_api: bool,
+}
+
+/// Prints what is to be deleted.
+pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    let survey = survey::of(&arguments.cluster.client().await?).await?;
+    let plan = plan::plan(&survey, arguments.force, arguments.keep_gateway_api)?;
+    plan.notes.iter().for_each(|note| tell(note));
+    print(documents(&plan.objects)?.trim_end())?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,119 @@
+//! What a cluster has of Weft.
+
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use kube::core::{ObjectMeta, PartialObjectMeta};
+use kube::{Api, Client, Resource};
+use serde_json::json;
+
+use crate::cluster;
+use crate::install::{NAMESPACE, Object};
+
+/// The ConfigMap in every injected namespace.
+const TRUST_BUNDLE: &str = "weft-trust-bundle";
+/// On whatever Weft's manifests make.
+const OURS: &str = "app.kubernetes.io/part-of=weft";
+/// On a pod with a sidecar.
+const INJECTED: &str = "weft.dev/injected";
+
+/// What there is. Objects are named only: kind, name, namespace.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// Pods that run with a sidecar, as namespace/name.
+    pub meshed: Vec<String>,
+    /// The webhooks, and the rights of the control plane.
+    pub rights: Vec<Object>,
+    /// Definitions of kinds that Weft has brought.
+    pub kinds: Vec<Object>,
+    /// The mesh's own namespace, and with it all that is in it.
+    pub namespace: Vec<Object>,
+    /// Trust bundles in other namespaces.
+    pub bundles: Vec<Object>,
+    /// Gateways of others that need the Gateway API's kinds.
+    pub gateway_classes: Vec<String>,
+    /// Objects that go with their kinds.
+    pub policies: usize,
+    /// Objects that go with their kinds.
+    pub routes: usize,
+}
+
+/// A question that the cluster did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the cluster does not list its {what}: {}", cluster::reason(.source))]
+pub struct SurveyError {
+    what: String,
+    #[source]
+    source: kube::Error,
+}
+
+/// Asks the cluster.
+///
+/// # Errors
+/// It does not answer, or the user may not list what must be known.
+pub async fn of(client: &Client) -> Result<Survey, SurveyError> {
+    let ours = ListParams::default().labels(OURS);
+    let running = ListParams::default().fields("status.phase!=Succeeded,status.phase!=Failed");
+    let bundle = ListParams::default().fields(&format!("metadata.name={TRUST_BUNDLE}"));
+    let pods = listed::<Pod>(client, &running).await?;
+    let mut rights = named::<MutatingWebhookConfiguration>(client, &ours).await?;
+    rights.extend(named::<ClusterRoleBinding>(client, &ours).await?);
+    rights.extend(named::<ClusterRole>(client, &ours).await?);
+    let mut namespace = named::<Namespace>(client, &ours).await?;
+    namespace.retain(|one| one.name() == NAMESPACE);
+    let mut bundles = named::<ConfigMap>(client, &bundle).await?;
+    bundles.retain(|one| one.namespace() != Some(NAMESPACE));
+    Ok(Survey {
+        meshed: pods.iter().filter(|pod| is_meshed(pod)).map(|pod| path(&pod.metadata)).collect(),
+        rights,
+        kinds: named::<CustomResourceDefinition>(client, &ours).await?,
+        namespace,
+        bundles,
+        gateway_classes: of_kind(client, ["gateway.networking.k8s.io", "v1", "GatewayClass"]).await?,
+        policies: of_kind(client, ["weft.dev", "v1", "InboundPolicy"]).await?.len(),
+        routes: of_kind(client, ["gateway.networking.k8s.io", "v1", "HTTPRoute"]).await?.len(),
+    })
+}
+
+fn is_meshed(pod: &PartialObjectMeta<Pod>) -> bool {
+    pod.metadata.annotations.as_ref().and_then(|all| all.get(INJECTED)).is_some_and(|value| value == "true")
+}
+
+fn path(metadata: &ObjectMeta) -> String {
+    let name = metadata.name.as_deref().unwrap_or_default();
+    metadata.namespace.as_deref().map_or_else(|| name.to_owned(), |namespace| format!("{namespace}/{name}"))
+}
+
+async fn listed<K>(client: &Client, which: &ListParams) -> Result<Vec<PartialObjectMeta<K>>, SurveyError>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let list = Api::<K>::all(client.clone()).list_metadata(which).await;
+    Ok(list.map_err(|source| SurveyError { what: K::plural(&()).into_owned(), source })?.items)
+}
+
+async fn named<K>(client: &Client, which: &ListParams) -> Result<Vec<Object>, SurveyError>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let object = |metadata: &ObjectMeta| {
+        let mut named = json!({"name": metadata.name});
+        if let Some(namespace) = &metadata.namespace {
+            named["namespace"] = json!(namespace);
+        }
+        Object(json!({"apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": named}))
+    };
+    Ok(listed::<K>(client, which).await?.iter().map(|one| object(&one.metadata)).collect())
+}
+
+/// The names of all objects of a kind; none where the cluster does not know the kind.
+async fn of_kind(client: &Client, [group, version, kind]: [&str; 3]) -> Result<Vec<String>, SurveyError> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+    match Api::<DynamicObject>::all_with(client.clone(), &resource).list_metadata(&ListParams::default()).await {
+        Ok(list) => Ok(list.items.iter().map(|one| path(&one.metadata)).collect()),
+        Err(error) if cluster::is_absent(&error) => Ok(Vec::new()),
+        Err(source) => Err(SurveyError { what: resource.plural, source }),
+    }
+}
