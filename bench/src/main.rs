@@ -5,6 +5,7 @@
 
 mod bare;
 mod load;
+mod process;
 mod run;
 mod serve;
 mod thread;

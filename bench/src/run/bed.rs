@@ -10,10 +10,11 @@ use weft_proxy::redirect;
 use super::case::Case;
 use super::namespace::{End, Namespace, cable};
 use super::peer::Peer;
-use super::process::{PROXY_USER, Process, start};
 use super::program::Programs;
+use super::start::{PROXY_USER, start};
 use super::{haproxy, weft};
 use crate::bare;
+use crate::process::Process;
 
 pub const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 2);

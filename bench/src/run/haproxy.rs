@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, ensure};
 
 use super::bed::{INBOUND_PORT, OUTBOUND_PORT, SERVER, Setup, give, quiet};
-use super::process::{Process, start};
+use super::start::start;
 use crate::bare::Protocol;
+use crate::process::Process;
 
 const PROGRAM: &str = "haproxy";
 

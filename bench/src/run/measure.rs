@@ -9,9 +9,10 @@ use clap::ValueEnum;
 use super::Options;
 use super::bed::Bed;
 use super::case::Case;
-use super::process::{Usage, start, usage};
 use super::program::Programs;
+use super::start::start;
 use crate::load::{Kind, Report};
+use crate::process::{Usage, usage};
 
 /// What one repeat has shown.
 #[derive(Clone, Debug, Default)]

@@ -8,9 +8,9 @@ mod haproxy;
 mod measure;
 mod namespace;
 mod peer;
-mod process;
 mod program;
 mod result;
+mod start;
 mod table;
 mod weft;
 
@@ -60,7 +60,7 @@ pub struct Options {
 /// A peer that fails in a case is left out of it, and makes the whole a failure at the end.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     ensure!(nix::unistd::geteuid().is_root(), "weft-bench run makes network namespaces: run it as root");
-    process::raise_descriptor_limit()?;
+    crate::process::raise_descriptor_limit()?;
     let peers = peer::usable(&options.peer)?;
     let programs = Programs::new(options.binaries.as_deref(), peers.contains(&Peer::Weft))?;
     let cases = if options.case.is_empty() { case::ALL.to_vec() } else { options.case.clone() };

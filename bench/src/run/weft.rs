@@ -12,7 +12,8 @@ use weft_control_plane::identity::tokens;
 
 use super::bed::{CLIENT, SERVER, Setup, give, quiet};
 use super::namespace::{End, Namespace, cable};
-use super::process::{Process, start};
+use super::start::start;
+use crate::process::Process;
 use crate::thread;
 
 const MESH: &str = include_str!("mesh.yaml");

@@ -1,43 +1,40 @@
-//! Processes within a namespace: how they start, what they use, and that they end with this program.
+//! Child processes: that they end with this program, and what they use.
 
 use std::fs;
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 use std::time::Duration;
 
 use anyhow::Context;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::unistd::{Gid, SysconfVar, Uid, setgid, setgroups, setuid, sysconf};
-
-use super::namespace::Namespace;
-
-/// The user that proxies run as: the redirect rules let its connections pass. Nobody's on most machines.
-pub const PROXY_USER: u32 = 2102;
+use nix::unistd::{SysconfVar, sysconf};
 
 /// A process that is killed when this is dropped.
 pub struct Process(pub Child);
 
-/// Starts `command` in a namespace, as root or as the proxies' user.
-pub fn start(mut command: Command, namespace: &Namespace, as_proxy: bool) -> anyhow::Result<Process> {
-    let namespace = namespace.copy()?;
-    // SAFETY: between fork and exec only system calls are made; nothing is allocated or locked.
-    unsafe {
-        command.pre_exec(move || {
-            namespace.enter()?;
-            if as_proxy {
-                setgroups(&[])?;
-                setgid(Gid::from_raw(PROXY_USER))?;
-                setuid(Uid::from_raw(PROXY_USER))?;
-            }
-            // Last, because a change of user takes it back.
-            match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
-                0 => Ok(()),
-                _ => Err(std::io::Error::last_os_error()),
-            }
-        });
+impl Process {
+    /// Starts `command`.
+    pub fn spawn(mut command: Command) -> anyhow::Result<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        Ok(Self(command.spawn().with_context(|| format!("start {name}"))?))
     }
-    let name = command.get_program().to_string_lossy().into_owned();
-    Ok(Process(command.spawn().with_context(|| format!("start {name}"))?))
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It has ended already when either fails.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// For a child between fork and exec, as the last step, because a change of user takes it back: the kernel kills it when
+/// this program's thread is gone, however that came. One system call.
+pub fn end_with_parent() -> std::io::Result<()> {
+    // SAFETY: the call takes no pointer and changes nothing but this process's own setting.
+    match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
+    }
 }
 
 /// Thousands of connections need as many descriptors, here and in every child.
@@ -74,18 +71,21 @@ fn read(pid: u32) -> anyhow::Result<Usage> {
     Ok(Usage { cpu: Duration::from_millis(ticks * 1000 / per_second), resident_bytes: pages * page })
 }
 
+/// The most resident memory that a process has had.
+pub fn peak_resident_bytes(pid: u32) -> anyhow::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).context("a process has ended early")?;
+    high_water(&status).context("/proc/PID/status is not as expected")
+}
+
+fn high_water(status: &str) -> Option<u64> {
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?.trim().strip_suffix(" kB")?;
+    Some(kib.parse::<u64>().ok()? * 1024)
+}
+
 /// utime and stime, the 14th and 15th field; the second, a name, may have spaces and parentheses in it.
 fn ticks(stat: &str) -> Option<u64> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
     Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // It has ended already when either fails.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[cfg(test)]
@@ -96,5 +96,11 @@ mod tests {
     fn the_ticks_are_found_behind_any_name() {
         let stat = "7 (a) b) (c) S 1 7 7 0 -1 4194560 1 2 3 4 150 50 0 0 20 0 1 0";
         assert_eq!(ticks(stat), Some(200));
+    }
+
+    #[test]
+    fn the_high_water_mark_is_read_in_bytes() {
+        let status = "VmPeak:\t    9000 kB\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
+        assert_eq!(high_water(status), Some(2 << 20));
     }
 }
