@@ -1,9 +1,11 @@
 //! Load and comparison: `weft-bench run` measures Weft beside a direct connection and two yardsticks.
 //!
-//! The other commands are what it is put together from, each of use by itself: a load generator, a server, and the bare
-//! pair of proxies. README.md says what is measured and how.
+//! `weft-bench fleet` measures the control plane under thousands of proxies. The other commands are what `run` is put
+//! together from, each of use by itself: a load generator, a server, and the bare pair of proxies. README.md says what is
+//! measured and how.
 
 mod bare;
+mod fleet;
 mod load;
 mod process;
 mod run;
@@ -23,6 +25,8 @@ struct Arguments {
 enum Command {
     /// Measure direct connections, the yardsticks and Weft in namespaces of their own, and print a table.
     Run(run::Options),
+    /// Subscribe thousands of simulated proxies to a control plane, roll every endpoint out anew, and hold the bars.
+    Fleet(fleet::Options),
     /// Send load, and print what became of it as one line of JSON.
     Load(load::Options),
     /// Serve HTTP/1.1, gRPC and echo, as fast as is simple.
@@ -36,6 +40,7 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Run(options) => run::run(&options),
+        Command::Fleet(options) => fleet::run(&options),
         Command::Load(options) => load::run(&options),
         Command::Serve(options) => serve::run(&options),
         Command::BareOutbound(options) => bare::run_outbound(&options),
