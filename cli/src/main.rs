@@ -1,7 +1,9 @@
 //! `weft`: the command-line tool. Each subcommand is a module; this file only leads to them.
 
+mod check;
 mod cluster;
 mod demo;
+mod duration;
 mod install;
 mod sandbox;
 mod stop;
@@ -11,6 +13,10 @@ mod uninstall;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Weft, a service mesh: try it on this machine, look into it.
 #[derive(Parser)]
@@ -22,6 +28,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Check whether Weft works in a cluster, or can be installed there
+    Check(check::Arguments),
     /// Watch a mesh of real services on this machine
     Demo(demo::Arguments),
     /// The client in the demo's sandbox
@@ -42,10 +50,11 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    log();
     let done = match command {
         // Before any runtime or thread: a user namespace can be made by a process of one thread only.
         Command::SandboxSupervisor => return weft_sandbox::supervisor::run(),
+        Command::Check(arguments) => run(check::run(arguments)),
         Command::Demo(arguments) => run(demo::run(arguments)),
         Command::DemoLoad(arguments) => run(demo::load::run(arguments)),
         Command::Install(arguments) => install::run(&arguments),
@@ -57,6 +66,13 @@ fn main() -> ExitCode {
         tell(&format!("error: {error:#}"));
         ExitCode::FAILURE
     })
+}
+
+/// To standard error. The client of the Kubernetes API logs every refusal, which is an answer to whoever asked.
+fn log() {
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false);
+    let wanted = Targets::new().with_default(LevelFilter::INFO).with_target("kube_client", LevelFilter::OFF);
+    tracing_subscriber::registry().with(lines.with_filter(wanted)).init();
 }
 
 /// Runs a subcommand on a runtime of one thread.

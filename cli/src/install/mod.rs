@@ -23,7 +23,7 @@ use crate::print;
 /// The namespace of the control plane. It is part of the identity that every proxy expects, so it cannot be chosen.
 pub const NAMESPACE: &str = "weft";
 /// The name of the control plane's Deployment, and of what belongs to it.
-const CONTROL_PLANE: &str = "weft-control-plane";
+pub const CONTROL_PLANE: &str = "weft-control-plane";
 
 /// The arguments of `weft install`.
 #[derive(Args)]

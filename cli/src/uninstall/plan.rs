@@ -57,7 +57,7 @@ pub fn plan(survey: &Survey, forced: bool, keep_gateway_api: bool) -> Result<Pla
         ("httproutes.gateway.networking.k8s.io", "HTTPRoutes", survey.routes),
     ] {
         if count > 0 && goes(kind) {
-            notes.push(format!("with their kind, {count} {name} will be deleted"));
+            notes.push(format!("the cluster's {name} go with their kind: {count}"));
         }
     }
     let objects = [survey.rights.clone(), kinds, survey.namespace.clone(), survey.bundles.clone()].concat();
@@ -108,7 +108,7 @@ mod tests {
         let names = names(&plan);
         assert_eq!((names.len(), names[0], names[5]), (6, "weft-injector", "weft-trust-bundle"));
         assert_eq!(plan.notes.len(), 2, "{:?}", plan.notes);
-        assert!(plan.notes[1].contains("2 HTTPRoutes"), "{:?}", plan.notes);
+        assert!(plan.notes[1].contains("HTTPRoutes go with their kind: 2"), "{:?}", plan.notes);
     }
 
     #[test]

@@ -1,0 +1,47 @@
+//! What the user may do.
+
+use futures_util::future::join_all;
+use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
+use kube::api::PostParams;
+use kube::{Api, Client};
+
+use super::super::facts::{Known, Right};
+use super::answer;
+
+/// What an installation creates: group and kind, in the plural.
+const CREATED: [(&str, &str); 12] = [
+    ("", "namespaces"),
+    ("", "serviceaccounts"),
+    ("", "services"),
+    ("apps", "deployments"),
+    ("policy", "poddisruptionbudgets"),
+    ("networking.k8s.io", "networkpolicies"),
+    ("rbac.authorization.k8s.io", "roles"),
+    ("rbac.authorization.k8s.io", "rolebindings"),
+    ("rbac.authorization.k8s.io", "clusterroles"),
+    ("rbac.authorization.k8s.io", "clusterrolebindings"),
+    ("apiextensions.k8s.io", "customresourcedefinitions"),
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
+];
+
+/// Asks for each of them, `before` an installation only.
+pub(super) async fn ask(client: &Client, before: bool) -> Vec<Right> {
+    let asked = CREATED.iter().filter(|_| before).map(|(group, kind)| async move {
+        let dot = if group.is_empty() { "" } else { "." };
+        Right { name: format!("create {kind}{dot}{group}"), allowed: may_create(client, group, kind).await }
+    });
+    join_all(asked).await
+}
+
+async fn may_create(client: &Client, group: &str, kind: &str) -> Known<bool> {
+    let attributes = ResourceAttributes {
+        verb: Some("create".to_owned()),
+        group: Some(group.to_owned()),
+        resource: Some(kind.to_owned()),
+        ..ResourceAttributes::default()
+    };
+    let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes), non_resource_attributes: None };
+    let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
+    let created = answer(Api::all(client.clone()).create(&PostParams::default(), &review)).await?;
+    Ok(created.status.is_some_and(|status| status.allowed))
+}

@@ -1,0 +1,149 @@
+//! The control plane: is it there, does it run, is it of this release, and are the kinds there that it reads.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::core::ObjectMeta;
+
+use super::cluster::{gateway_api, is_http_route};
+use crate::check::facts::{Facts, Figures};
+use crate::check::figures;
+use crate::check::finding::{Check, Finding, Group, some};
+use crate::check::pods;
+use crate::install::{CONTROL_PLANE, NAMESPACE};
+
+const THIS: &str = env!("CARGO_PKG_VERSION");
+
+pub(super) fn installed(facts: &Facts) -> Finding {
+    let check = Check(Group::ControlPlane, "the control plane is installed");
+    match &facts.deployment {
+        Ok(Some(_)) => check.pass(format!("namespace {NAMESPACE}")),
+        Ok(None) => check.fail(
+            format!("namespace {NAMESPACE} has no Deployment {CONTROL_PLANE}"),
+            "weft install | kubectl apply -f -",
+        ),
+        Err(unknown) => check.unknown(unknown),
+    }
+}
+
+pub(super) fn ready(facts: &Facts) -> Finding {
+    let check = Check(Group::ControlPlane, "its replicas are ready");
+    let deployment = match &facts.deployment {
+        Ok(Some(deployment)) => deployment,
+        Ok(None) => return check.fail("none is installed", "weft install | kubectl apply -f -"),
+        Err(unknown) => return check.unknown(unknown),
+    };
+    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let ready = deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
+    if ready >= wanted && wanted > 0 {
+        return check.pass(format!("{ready} of {wanted}"));
+    }
+    let pods = replicas(facts).into_iter().filter(|pod| !pods::is_ready(pod));
+    let causes: Vec<String> =
+        pods.filter_map(|pod| Some(format!("{}: {}", pods::path(pod), pods::trouble(pod)?))).collect();
+    let detail = format!("{ready} of {wanted}");
+    let detail = if causes.is_empty() { detail } else { format!("{detail}: {}", some(&causes)) };
+    let next = if wanted == 0 {
+        format!("kubectl scale deployment {CONTROL_PLANE} -n {NAMESPACE} --replicas 1")
+    } else {
+        format!("kubectl logs -n {NAMESPACE} deployment/{CONTROL_PLANE}")
+    };
+    check.fail(detail, next)
+}
+
+fn replicas(facts: &Facts) -> Vec<&Pod> {
+    let ours = |pod: &&Pod| {
+        let labels = pod.metadata.labels.as_ref();
+        let name = labels.and_then(|labels| labels.get("app.kubernetes.io/name"));
+        pods::namespace(pod) == NAMESPACE && name.is_some_and(|name| name == CONTROL_PLANE)
+    };
+    facts.pods.iter().flatten().filter(ours).collect()
+}
+
+pub(super) fn release(facts: &Facts) -> Finding {
+    let check = Check(Group::ControlPlane, "it is of this tool's release");
+    let version = |figures: &Figures| {
+        let text = figures.text.as_ref().ok()?;
+        figures::label(text, "weft_build_info", "version").map(str::to_owned)
+    };
+    let versions: BTreeSet<String> = facts.control_plane.iter().filter_map(version).collect();
+    if versions.is_empty() {
+        let unknown = facts.control_plane.iter().find_map(|figures| figures.text.as_ref().err());
+        let next = format!("kubectl get pods -n {NAMESPACE}");
+        return unknown
+            .map_or_else(|| check.warn("cannot be told: no replica answers", next), |why| check.unknown(why));
+    }
+    if versions.iter().eq([THIS]) {
+        return check.pass(THIS);
+    }
+    check.warn(
+        format!("it is {}, this tool {THIS}", some(&versions)),
+        "weft install | kubectl apply -f -, by the newer of the two",
+    )
+}
+
+pub(super) fn spread(facts: &Facts) -> Finding {
+    let check = Check(Group::ControlPlane, "its replicas are on nodes of their own");
+    let replicas = replicas(facts);
+    let nodes = replicas.iter().filter_map(|pod| pod.spec.as_ref()?.node_name.as_deref()).collect::<BTreeSet<_>>();
+    match replicas.len() {
+        0 | 1 => check.pass("one replica; `weft install --ha` makes three"),
+        _ if nodes.len() > 1 => check.pass(format!("{} on {} nodes", replicas.len(), nodes.len())),
+        count => check.warn(
+            format!("all {count} are on one node, whose end is theirs"),
+            format!("add a node, then: kubectl rollout restart deployment {CONTROL_PLANE} -n {NAMESPACE}"),
+        ),
+    }
+}
+
+pub(super) fn level(facts: &Facts) -> Finding {
+    let check = Check(Group::ControlPlane, "its namespace is restricted");
+    let namespaces = match &facts.namespaces {
+        Ok(namespaces) => namespaces,
+        Err(unknown) => return check.unknown(unknown),
+    };
+    let own = namespaces.iter().find(|namespace| namespace.metadata.name.as_deref() == Some(NAMESPACE));
+    let labels = own.and_then(|namespace| namespace.metadata.labels.as_ref());
+    match labels.and_then(|labels| labels.get("pod-security.kubernetes.io/enforce")).map(String::as_str) {
+        Some("restricted") => check.pass("Pod Security"),
+        level => check.warn(
+            format!("Pod Security enforces {}", level.unwrap_or("nothing")),
+            format!("kubectl label namespace {NAMESPACE} --overwrite pod-security.kubernetes.io/enforce=restricted"),
+        ),
+    }
+}
+
+pub(super) fn policies(facts: &Facts) -> Finding {
+    let check = Check(Group::ControlPlane, "the kind InboundPolicy is installed");
+    match &facts.kinds {
+        Ok(kinds) if kinds.iter().any(|kind| kind.name.as_deref() == Some("inboundpolicies.weft.dev")) => {
+            check.pass("weft.dev/v1")
+        }
+        Ok(_) => check.fail("there is no such kind: no policy can be written", "weft install | kubectl apply -f -"),
+        Err(unknown) => check.unknown(unknown),
+    }
+}
+
+pub(super) fn routes(facts: &Facts) -> Finding {
+    let check = Check(Group::ControlPlane, "the Gateway API's kinds are installed");
+    let kinds = match &facts.kinds {
+        Ok(kinds) => kinds,
+        Err(unknown) => return check.unknown(unknown),
+    };
+    let Some(route) = kinds.iter().find(|kind| is_http_route(kind)) else {
+        return check.warn("there is no HTTPRoute: Weft works without routes", "weft install | kubectl apply -f -");
+    };
+    match gateway_api(route) {
+        (release, "experimental") => check.pass(format!("release {release}, experimental channel")),
+        (release, channel) => check.warn(
+            format!("release {release}, {channel} channel: an HTTPRoute there has no `retry`"),
+            "install the experimental channel if routes should retry",
+        ),
+    }
+}
+
+/// Whether Weft has brought a kind.
+pub(super) fn is_ours(kind: &ObjectMeta) -> bool {
+    let labels = kind.labels.as_ref();
+    labels.and_then(|labels| labels.get("app.kubernetes.io/part-of")).is_some_and(|part| part == "weft")
+}

@@ -1,0 +1,98 @@
+//! The webhooks: are they registered, do they hold back what they should, and does the API server reach them.
+
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhook;
+use kube::Error;
+
+use super::certificates::pem;
+use crate::check::certificate;
+use crate::check::facts::{Facts, Unknown};
+use crate::check::finding::{Check, Finding, Group};
+use crate::check::pods;
+use crate::cluster::reason;
+use crate::install::{CONTROL_PLANE, NAMESPACE};
+
+const APPLY: &str = "weft install | kubectl apply -f -";
+const WEBHOOKS: [&str; 2] = ["namespace.injector.weft.dev", "pod.injector.weft.dev"];
+/// The name by which the API server calls the webhook.
+const SERVED_AS: &str = "weft-control-plane.weft.svc";
+
+fn webhooks(facts: &Facts) -> &[MutatingWebhook] {
+    let configuration = facts.injector.as_ref().ok().and_then(Option::as_ref);
+    configuration.and_then(|configuration| configuration.webhooks.as_deref()).unwrap_or_default()
+}
+
+pub(super) fn configured(facts: &Facts) -> Finding {
+    let check = Check(Group::Injector, "the webhooks are registered");
+    if let Err(unknown) = &facts.injector {
+        return check.unknown(unknown);
+    }
+    let missing = WEBHOOKS.iter().find(|name| !webhooks(facts).iter().any(|webhook| webhook.name == **name));
+    match missing {
+        None => check.pass(WEBHOOKS.join(", ")),
+        Some(name) => check.fail(format!("there is no webhook {name}: pods start without a sidecar"), APPLY),
+    }
+}
+
+pub(super) fn strict(facts: &Facts) -> Finding {
+    let check = Check(Group::Injector, "a labelled pod never starts without a sidecar");
+    if let Err(unknown) = &facts.injector {
+        return check.unknown(unknown);
+    }
+    match webhooks(facts).iter().find(|webhook| webhook.failure_policy.as_deref() == Some("Ignore")) {
+        None => check.pass("failurePolicy Fail"),
+        Some(webhook) => check.warn(
+            format!("failurePolicy of {} is Ignore: a pod starts in plaintext while the webhook is away", webhook.name),
+            APPLY,
+        ),
+    }
+}
+
+pub(super) fn trusted(facts: &Facts) -> Finding {
+    let check = Check(Group::Injector, "the API server trusts the webhook's certificate");
+    let serving = match &facts.serving {
+        Ok(Some(secret)) => pem(secret, "tls.crt"),
+        Ok(None) => return check.fail("there is no Secret weft-webhook-certificate", restart()),
+        Err(unknown) => return check.unknown(unknown),
+    };
+    for webhook in webhooks(facts) {
+        let Some(authority) = webhook.client_config.ca_bundle.as_ref().filter(|bundle| !bundle.0.is_empty()) else {
+            return check.fail(format!("{} has no caBundle: the control plane writes it", webhook.name), restart());
+        };
+        if let Err(error) = certificate::serves(serving, &authority.0, SERVED_AS, facts.now) {
+            return check.fail(format!("under the caBundle of {}, {error}", webhook.name), restart());
+        }
+    }
+    check.pass(SERVED_AS)
+}
+
+fn restart() -> String {
+    format!("kubectl rollout restart deployment {CONTROL_PLANE} -n {NAMESPACE}")
+}
+
+/// By a labelled pod that the API server takes through admission and does not keep.
+pub(super) fn answers(facts: &Facts) -> Finding {
+    let check = Check(Group::Injector, "the API server reaches the webhook");
+    let refusal = match &facts.trial {
+        Ok(pod) => {
+            let injected = pods::sidecar_image(pod);
+            return injected.map_or_else(
+                || {
+                    check.fail(
+                        "a labelled pod would start without a sidecar",
+                        "kubectl get mutatingwebhookconfiguration weft-injector -o yaml",
+                    )
+                },
+                |image| check.pass(format!("it adds {image}")),
+            );
+        }
+        Err(Unknown::Refused(Error::Api(status))) => reason(&Error::Api(status.clone())),
+        Err(unknown) => return check.unknown(unknown),
+    };
+    if refusal.contains("violates PodSecurity") {
+        return check.pass("it answers; namespace default itself admits no meshed pods");
+    }
+    if refusal.contains("failed calling webhook") {
+        return check.fail(refusal, format!("kubectl get pods,endpointslices -n {NAMESPACE}"));
+    }
+    check.warn(format!("cannot be told: {refusal}"), "run this as a user who may create pods in namespace default")
+}

@@ -1,0 +1,74 @@
+//! The control plane, and the authorities that it keeps.
+
+use super::*;
+
+#[test]
+fn a_cluster_without_weft_is_told_how_to_install_it() {
+    let facts = Facts { deployment: Ok(None), ..well() };
+    let complaint = &complaints(&facts)[0];
+    assert_eq!(complaint.next.as_deref(), Some("weft install | kubectl apply -f -"));
+}
+
+#[test]
+fn a_replica_that_does_not_run_is_told_with_the_clusters_own_cause() {
+    let mut facts = well();
+    facts.deployment = Ok(Some(object("{metadata: {}, spec: {replicas: 1, selector: {}, template: {}}}")));
+    facts.pods.as_mut().unwrap()[0] = object(
+        "metadata: {name: a, namespace: weft, labels: {app.kubernetes.io/name: weft-control-plane}}
+spec: {containers: []}
+status:
+  containerStatuses:
+    - {name: control-plane, ready: false, image: i, imageID: i, restartCount: 0,
+       state: {waiting: {reason: ImagePullBackOff, message: no such image}}}",
+    );
+    fails(&facts, &["0 of 1: weft/a: container control-plane: ImagePullBackOff no such image", "kubectl logs"]);
+}
+
+#[test]
+fn replicas_on_one_node_are_warned_of() {
+    let mut facts = well();
+    facts.pods.as_mut().unwrap().push(control_plane());
+    warns(&facts, &["all 2 are on one node"]);
+}
+
+#[test]
+fn another_release_than_the_tools_is_warned_of() {
+    let facts = Facts { control_plane: vec![figures("weft/a", "weft_build_info{version=\"0.0.9\"} 1\n")], ..well() };
+    warns(&facts, &["it is 0.0.9", "by the newer"]);
+}
+
+#[test]
+fn the_kinds_must_be_there_and_the_standard_channel_lacks_retries() {
+    let facts = Facts { kinds: Ok(vec![http_route("experimental")]), ..well() };
+    fails(&facts, &["no policy can be written"]);
+    let facts = Facts { kinds: Ok(vec![object("name: inboundpolicies.weft.dev"), http_route("standard")]), ..well() };
+    warns(&facts, &["v1.6.3, standard channel", "`retry`"]);
+}
+
+#[test]
+fn a_root_is_told_of_two_months_before_its_end_and_fails_after_it() {
+    // What is in the bundle is what signs, whatever its age.
+    let aged = |begin: SystemTime| {
+        let (root, _) = certificates(begin, 365 * DAY);
+        let mut facts = Facts { anchor: Ok(Some(secret(&root))), ..well() };
+        facts.bundles.as_mut().unwrap()[0].data = Some([("ca.pem".to_owned(), root)].into());
+        facts
+    };
+    warns(&aged(now() - 330 * DAY), &["35 more days", "weft identity rotate"]);
+    fails(&aged(now() - 366 * DAY), &["expired", "weft identity rotate"]);
+}
+
+#[test]
+fn an_issuer_that_was_not_renewed_in_time_is_told_of() {
+    let issuer = |begin| Facts { issuer: Ok(Some(secret(&certificates(begin, 10 * DAY).0))), ..well() };
+    assert!(complaints(&issuer(now() - 8 * DAY)).is_empty());
+    warns(&issuer(now() - 9 * DAY - DAY / 4), &["18 more hours", "should have been renewed"]);
+    fails(&issuer(now() - 11 * DAY), &["expired"]);
+}
+
+#[test]
+fn a_namespace_whose_bundle_lacks_the_root_is_named() {
+    let other = Facts { anchor: Ok(Some(secret(&certificates(now() - DAY, 365 * DAY).0))), ..well() };
+    fails(&other, &["weft-trust-bundle", "in shop"]);
+    fails(&Facts { bundles: Ok(Vec::new()), ..well() }, &["in shop"]);
+}

@@ -1,0 +1,85 @@
+//! Pods that should be meshed, and their proxies.
+
+use super::*;
+
+fn with(pod: &str) -> Facts {
+    let mut facts = well();
+    facts.pods.as_mut().unwrap().push(object(pod));
+    facts
+}
+
+#[test]
+fn a_pod_from_before_the_label_is_named_with_the_restart_that_meshes_it() {
+    let facts = with("{metadata: {name: old, namespace: shop}, spec: {containers: []}}");
+    fails(&facts, &["shop/old", "kubectl rollout restart deployment -n shop"]);
+}
+
+#[test]
+fn a_pods_own_label_wins_over_its_namespaces() {
+    let pod = |namespace: &str, value: &str| {
+        with(&format!(
+            "{{metadata: {{name: a, namespace: {namespace}, labels: {{weft.dev/inject: {value}}}}}, spec: {{containers: []}}}}"
+        ))
+    };
+    assert!(complaints(&pod("shop", "disabled")).is_empty());
+    fails(&pod("other", "enabled"), &["other/a"]);
+    assert!(complaints(&pod("kube-system", "enabled")).is_empty());
+}
+
+#[test]
+fn a_pod_on_the_nodes_network_is_warned_of() {
+    let facts = with("{metadata: {name: agent, namespace: shop}, spec: {hostNetwork: true, containers: []}}");
+    warns(&facts, &["shop/agent", "hostNetwork"]);
+}
+
+#[test]
+fn a_redirect_that_failed_is_told_with_the_logs_to_read() {
+    let mut facts = well();
+    let pod = facts.pods.as_mut().unwrap().last_mut().unwrap();
+    let statuses = pod.status.as_mut().unwrap().init_container_statuses.as_mut().unwrap();
+    let ended = statuses[0].state.as_mut().unwrap().terminated.as_mut().unwrap();
+    (ended.exit_code, ended.message) = (1, Some("nf_tables is not there".to_owned()));
+    fails(&facts, &["shop/users", "nf_tables is not there", "kubectl logs -n shop users -c weft-redirect"]);
+}
+
+#[test]
+fn a_proxy_that_is_not_ready_fails_once_it_has_had_time_to_start() {
+    let born = |created: SystemTime| {
+        let mut facts = well();
+        let pod = facts.pods.as_mut().unwrap().last_mut().unwrap();
+        pod.status.as_mut().unwrap().init_container_statuses.as_mut().unwrap()[1].ready = false;
+        let created = created.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let time = k8s_openapi::jiff::Timestamp::from_second(i64::try_from(created).unwrap()).unwrap();
+        pod.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(time));
+        facts
+    };
+    warns(&born(now() - Duration::from_secs(5)), &["starting: shop/users"]);
+    fails(&born(now() - DAY), &["shop/users: its startup probe fails", "-c weft-proxy"]);
+}
+
+#[test]
+fn a_proxy_of_another_release_is_named() {
+    let mut facts = well();
+    let pod = facts.pods.as_mut().unwrap().last_mut().unwrap();
+    let containers = pod.spec.as_mut().unwrap().init_containers.as_mut().unwrap();
+    containers[0].image = Some("weft/proxy:0.0.9".to_owned());
+    warns(&facts, &["another image than weft/proxy:0.1.0: shop/users", "rollout restart"]);
+}
+
+#[test]
+fn a_proxy_that_is_behind_or_has_no_certificate_is_named() {
+    let saying = |text: &str| Facts { proxies: vec![figures("shop/users", text)], ..well() };
+    fails(&saying("weft_discovery_age_seconds 42\n"), &["shop/users: its picture is 42 s old"]);
+    fails(&saying("weft_discovery_age_seconds -1\n"), &["never heard"]);
+    fails(&saying("weft_certificate_expiry_timestamp_seconds 0\n"), &["no certificate yet"]);
+    fails(&saying("weft_certificate_expiry_timestamp_seconds 1000\n"), &["has expired"]);
+    let silent = Figures { pod: "shop/users".to_owned(), text: Err(refused(403, "pods/proxy is forbidden")) };
+    warns(&Facts { proxies: vec![silent], ..well() }, &["cannot be told of shop/users"]);
+}
+
+#[test]
+fn one_namespace_is_looked_at_alone_when_it_is_asked_for() {
+    let facts = with("{metadata: {name: old, namespace: shop}, spec: {containers: []}}");
+    assert!(!report::ok(&after(&facts, Some("shop"))));
+    assert!(report::ok(&after(&facts, Some("other"))));
+}

@@ -1,0 +1,159 @@
+//! Pods that should be meshed and are not, and proxies that are not well.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+
+use crate::check::facts::Facts;
+use crate::check::figures;
+use crate::check::finding::{Check, Finding, Group, some};
+use crate::check::pods;
+use crate::install::{CONTROL_PLANE, NAMESPACE};
+
+/// A proxy whose picture is older than this has lost the control plane, not just one connection to it.
+const BEHIND: f64 = 15.0;
+/// A pod may take this long to start before that is worth a word, in seconds.
+const STARTING: i64 = 60;
+
+pub(super) fn all(facts: &Facts, namespace: Option<&str>) -> Vec<Finding> {
+    let (all, namespaces) = match (&facts.pods, &facts.namespaces) {
+        (Ok(pods), Ok(namespaces)) => (pods, namespaces),
+        (Err(unknown), _) | (_, Err(unknown)) => {
+            return vec![Check(Group::Workloads, "labelled pods are meshed").unknown(unknown)];
+        }
+    };
+    let chosen = |pod: &&Pod| namespace.is_none_or(|name| pods::namespace(pod) == name);
+    let pods: Vec<&Pod> = all.iter().filter(chosen).collect();
+    let (meshed, others): (Vec<&Pod>, Vec<&Pod>) = pods.into_iter().partition(|pod| pods::is_meshed(pod));
+    let mut findings = vec![injected(&others, namespaces, meshed.len())];
+    findings.extend(on_host(&others, namespaces));
+    findings.extend([redirected(&meshed), ready(&meshed, facts), current(&meshed, facts), in_touch(facts, namespace)]);
+    findings
+}
+
+fn injected(others: &[&Pod], namespaces: &[Namespace], meshed: usize) -> Finding {
+    let check = Check(Group::Workloads, "labelled pods are meshed");
+    let left_out = |pod: &&&Pod| pods::is_wanted(pod, namespaces) && !pods::is_on_host(pod);
+    let left_out: Vec<&Pod> = others.iter().filter(left_out).copied().collect();
+    if left_out.is_empty() {
+        return check.pass(format!("{meshed} meshed pods"));
+    }
+    let names: Vec<String> = left_out.iter().map(|pod| pods::path(pod)).collect();
+    check.fail(
+        format!("they started before the label, or while the webhook was away: {}", some(&names)),
+        restart(&left_out),
+    )
+}
+
+/// The command that starts a Deployment's pods again, for each namespace.
+fn restart(pods: &[&Pod]) -> String {
+    let namespaces: BTreeSet<&str> = pods.iter().map(|pod| pods::namespace(pod)).collect();
+    let command = |namespace: &&str| format!("kubectl rollout restart deployment -n {namespace}");
+    namespaces.iter().map(command).collect::<Vec<_>>().join("; ")
+}
+
+/// Told only where there are such.
+fn on_host(others: &[&Pod], namespaces: &[Namespace]) -> Option<Finding> {
+    let skipped = others.iter().filter(|pod| pods::is_wanted(pod, namespaces) && pods::is_on_host(pod));
+    let names: Vec<String> = skipped.map(|pod| pods::path(pod)).collect();
+    let check = Check(Group::Workloads, "labelled pods have a network of their own");
+    (!names.is_empty()).then(|| {
+        check.warn(
+            format!("on the node's network nothing can be redirected, so these are not meshed: {}", some(&names)),
+            "take hostNetwork from the pod, or label it weft.dev/inject=disabled",
+        )
+    })
+}
+
+fn redirected(meshed: &[&Pod]) -> Finding {
+    let check = Check(Group::Workloads, "the redirect works in meshed pods");
+    let failed = |pod: &&&Pod| pods::init_status(pod, pods::REDIRECT).and_then(pods::container_trouble).is_some();
+    let failed: Vec<&Pod> = meshed.iter().filter(failed).copied().collect();
+    let Some(first) = failed.first() else { return check.pass("in all of them") };
+    let causes = failed.iter().filter_map(|pod| {
+        let cause = pods::init_status(pod, pods::REDIRECT).and_then(pods::container_trouble)?;
+        Some(format!("{}: {cause}", pods::path(pod)))
+    });
+    check.fail(some(&causes.collect::<Vec<_>>()), logs(first, pods::REDIRECT))
+}
+
+fn logs(pod: &Pod, container: &str) -> String {
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    format!("kubectl logs -n {} {name} -c {container}", pods::namespace(pod))
+}
+
+fn ready(meshed: &[&Pod], facts: &Facts) -> Finding {
+    let check = Check(Group::Workloads, "the proxies of meshed pods are ready");
+    let ready = |pod: &&&Pod| pods::init_status(pod, pods::SIDECAR).is_some_and(|status| status.ready);
+    let (ready, not): (Vec<&Pod>, Vec<&Pod>) = meshed.iter().partition(|pod| ready(pod));
+    let (starting, stuck): (Vec<&Pod>, Vec<&Pod>) = not.into_iter().partition(|pod| is_starting(pod, facts));
+    let line = |pod: &&Pod| {
+        let cause = pods::init_status(pod, pods::SIDECAR).and_then(pods::container_trouble);
+        format!("{}: {}", pods::path(pod), cause.unwrap_or_else(|| "its startup probe fails".to_owned()))
+    };
+    if let Some(first) = stuck.first() {
+        return check.fail(some(&stuck.iter().map(line).collect::<Vec<_>>()), logs(first, pods::SIDECAR));
+    }
+    if starting.is_empty() {
+        return check.pass(format!("{} proxies", ready.len()));
+    }
+    let names: Vec<String> = starting.iter().map(|pod| pods::path(pod)).collect();
+    check.warn(format!("starting: {}", some(&names)), "weft check --wait 1m")
+}
+
+fn is_starting(pod: &Pod, facts: &Facts) -> bool {
+    let now = facts.now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let created = pod.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second());
+    i64::try_from(now).unwrap_or(i64::MAX) - created < STARTING
+}
+
+/// Whether their proxy is the one that the injector would add now.
+fn current(meshed: &[&Pod], facts: &Facts) -> Finding {
+    let check = Check(Group::Workloads, "the proxies are of the control plane's release");
+    let Some(image) = facts.trial.as_ref().ok().and_then(pods::sidecar_image) else {
+        return check.warn("cannot be told: the injector does not answer", "see the injector's checks");
+    };
+    let old = |pod: &&&Pod| pods::sidecar_image(pod) != Some(image);
+    let old: Vec<&Pod> = meshed.iter().filter(old).copied().collect();
+    if old.is_empty() {
+        return check.pass(image);
+    }
+    let names: Vec<String> = old.iter().map(|pod| pods::path(pod)).collect();
+    check.warn(format!("they run another image than {image}: {}", some(&names)), restart(&old))
+}
+
+/// By each proxy's own figures: is its picture fresh, and does its certificate hold.
+fn in_touch(facts: &Facts, namespace: Option<&str>) -> Finding {
+    let check = Check(Group::Workloads, "the proxies have the control plane's picture");
+    let chosen = |pod: &str| namespace.is_none_or(|name| pod.split('/').next() == Some(name));
+    let (mut asked, mut silent, mut behind) = (0, Vec::new(), Vec::new());
+    for figures in facts.proxies.iter().filter(|figures| chosen(&figures.pod)) {
+        asked += 1;
+        match &figures.text {
+            Err(_) => silent.push(figures.pod.clone()),
+            Ok(text) => behind.extend(lag(text, facts).map(|lag| format!("{}: {lag}", figures.pod))),
+        }
+    }
+    if !behind.is_empty() {
+        return check.fail(some(&behind), format!("kubectl logs -n {NAMESPACE} deployment/{CONTROL_PLANE}"));
+    }
+    if !silent.is_empty() {
+        let next = "allow the API server to reach port 4191 of the pods, and yourself the right to get pods/proxy";
+        return check.warn(format!("cannot be told of {}", some(&silent)), next);
+    }
+    check.pass(format!("{asked} asked"))
+}
+
+fn lag(metrics: &str, facts: &Facts) -> Option<String> {
+    let now = facts.now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    match figures::value(metrics, "weft_certificate_expiry_timestamp_seconds") {
+        Some(end) if end <= 0.0 => return Some("it has no certificate yet".to_owned()),
+        Some(end) if end < now => return Some("its certificate has expired".to_owned()),
+        _ => {}
+    }
+    match figures::value(metrics, "weft_discovery_age_seconds")? {
+        age if age < 0.0 => Some("it has never heard of the control plane".to_owned()),
+        age if age > BEHIND => Some(format!("its picture is {age:.0} s old")),
+        _ => None,
+    }
+}
