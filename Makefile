@@ -8,12 +8,20 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 PROGRAMS := -p weft-cli -p weft-control-plane -p weft-proxy -p weft-examples
 # Arguments of `make demo` and `make bench`, as in: make demo ARGS="--duration 20s"
 ARGS ?=
+# Cargo's profile of the binaries in images; dev is quicker to build, for tries.
+PROFILE ?= release
+export CARGO PROFILE
+# The images of a release, and the one that the cluster tests need besides.
+IMAGES := proxy control-plane users orders
+TEST_IMAGES := $(IMAGES) test-app
 
-.PHONY: help demo test test-full lint dependencies bench docs manifests tools
+.PHONY: help demo images test-images kind test test-full lint dependencies bench docs manifests tools
 
 help:
 	@echo "make demo       a mesh of real services on this machine"
-	@echo "make test       formatting, lints, unit tests, tests in network namespaces"
+	@echo "make images     static binaries and the images with them; needs a Docker engine"
+	@echo "make kind       a kind cluster with the meshed shop on it"
+	@echo "make test       formatting, lints, unit tests, tests in network namespaces and on a cluster"
 	@echo "make test-full  the long tests too, and the licences of all dependencies"
 	@echo "make lint       formatting, lints, versions of dependencies"
 	@echo "make bench      load and comparison, as root; writes target/bench.json"
@@ -24,6 +32,15 @@ help:
 demo:
 	$(CARGO) build --release --locked $(PROGRAMS)
 	$(TARGET)/release/weft demo $(ARGS)
+
+images:
+	deploy/images/build $(IMAGES)
+
+test-images:
+	deploy/images/build $(TEST_IMAGES)
+
+kind: images
+	deploy/kind/walk
 
 test: lint
 	$(CARGO) build --locked --workspace --bins
