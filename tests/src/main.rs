@@ -8,6 +8,7 @@ mod app;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Parser;
+use tokio_util::sync::CancellationToken;
 
 /// An app for end-to-end tests, and its client.
 #[derive(Parser)]
@@ -40,9 +41,15 @@ enum Command {
         /// Pause of a client after each request, in milliseconds.
         #[arg(long, default_value_t = 5)]
         pause_ms: u64,
-        /// Speak HTTP/2.
+        /// Requests per second by all clients together, instead of the pauses.
         #[arg(long)]
-        http2: bool,
+        rate: Option<u32>,
+        /// What a request looks like.
+        #[arg(long, value_enum, default_value = "http1")]
+        protocol: app::Protocol,
+        /// Stop when standard input ends.
+        #[arg(long)]
+        until_eof: bool,
     },
     /// Sends one request and prints status, headers and body as JSON.
     Get {
@@ -63,6 +70,9 @@ enum Command {
         /// Speak HTTP/2.
         #[arg(long)]
         http2: bool,
+        /// End with an error unless the answer is one of success.
+        #[arg(long)]
+        fail: bool,
     },
     /// Sends bytes, half-closes, and prints what comes back.
     Bytes {
@@ -110,14 +120,21 @@ enum Command {
 async fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Serve { http, echo, greet, record } => app::serve(http, (echo, greet), record).await,
-        Command::Load { target, seconds, clients, pause_ms, http2 } => {
-            let pause = Duration::from_millis(pause_ms);
-            let load = app::Load { target, time: Duration::from_secs_f64(seconds), clients, pause, http2 };
-            print(&load.run().await)
+        Command::Load { target, seconds, clients, pause_ms, rate, protocol, until_eof } => {
+            let pace = rate.map_or(app::Pace::Pause(Duration::from_millis(pause_ms)), app::Pace::Rate);
+            let load = app::Load { target, time: Duration::from_secs_f64(seconds), clients, pace, protocol };
+            let stop = CancellationToken::new();
+            if until_eof {
+                cancel_at_eof(stop.clone());
+            }
+            print(&load.run(stop).await)
         }
-        Command::Get { target, path, header, method, body, http2 } => {
+        Command::Get { target, path, header, method, body, http2, fail } => {
             let request = app::One { target, path, header, method, body, http2 };
-            print(&request.send().await?)
+            let answer = request.send().await?;
+            print(&answer)?;
+            anyhow::ensure!(!fail || answer.is_success(), "not an answer of success");
+            Ok(())
         }
         Command::Bytes { target, text, times } => print(&app::bytes(&target, &text, times).await?),
         Command::Grpc { target } => print(&app::grpc(&target).await?),
@@ -125,6 +142,14 @@ async fn main() -> anyhow::Result<()> {
         Command::Silent { target, seconds } => app::silent(&target, Duration::from_secs_f64(seconds)).await,
         Command::Hold { target, seconds } => print(&app::hold(&target, Duration::from_secs_f64(seconds)).await?),
     }
+}
+
+/// On a thread of its own, which does not hold up the end of the process as a read on the runtime would.
+fn cancel_at_eof(stop: CancellationToken) {
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        stop.cancel();
+    });
 }
 
 #[expect(clippy::print_stdout, reason = "what a command-line tool is for")]

@@ -6,10 +6,11 @@ mod load;
 mod one;
 mod serve;
 mod stream;
+mod unary;
 
 pub use capture::capture;
 pub use grpc::grpc;
-pub use load::Load;
+pub use load::{Load, Pace, Protocol};
 pub use one::One;
 pub use serve::serve;
 pub use stream::{bytes, hold, silent};

@@ -36,6 +36,13 @@ pub struct Answer {
     body: String,
 }
 
+impl Answer {
+    /// Whether the status says so.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
 impl One {
     /// Sends it on a connection of its own.
     pub async fn send(self) -> anyhow::Result<Answer> {

@@ -1,4 +1,6 @@
 //! The server: answers what it is asked to, and writes down the ids that it got.
+//!
+//! A line of the record: when (microseconds since 1970), which pod, the method, the id.
 
 use std::{
     convert::Infallible,
@@ -8,12 +10,12 @@ use std::{
     path::PathBuf,
     pin::pin,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -27,8 +29,19 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::unary;
+
 /// How long what is in flight may take once the app is told to end.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What every request knows of the app.
+#[derive(Clone)]
+struct App {
+    record: Arc<Option<File>>,
+    pod: Arc<str>,
+    /// Cancelled: nothing new is taken, though the process stays.
+    closed: CancellationToken,
+}
 
 /// Serves until it is killed.
 pub async fn serve(
@@ -37,7 +50,8 @@ pub async fn serve(
     record: Option<PathBuf>,
 ) -> anyhow::Result<()> {
     let record = record.map(|path| OpenOptions::new().create(true).append(true).open(path)).transpose()?;
-    let record = Arc::new(record);
+    let pod = std::env::var("POD_NAME").unwrap_or_default().into();
+    let app = App { record: Arc::new(record), pod, closed: CancellationToken::new() };
     let (http, echo, greet) =
         (TcpListener::bind(http).await?, TcpListener::bind(echo).await?, TcpListener::bind(greet).await?);
     let mut connections = JoinSet::new();
@@ -48,8 +62,9 @@ pub async fn serve(
             loop {
                 tokio::select! {
                     _ = terminated.recv() => break,
+                    () = app.closed.cancelled() => break,
                     Ok((io, client)) = http.accept() => {
-                        connections.spawn_local(serve_http(io, client, record.clone(), leaving.clone()));
+                        connections.spawn_local(serve_http(io, client, app.clone(), leaving.clone()));
                     }
                     Ok((io, _)) = echo.accept() => drop(connections.spawn_local(serve_echo(io))),
                     Ok((io, _)) = greet.accept() => drop(connections.spawn_local(serve_greeting(io))),
@@ -60,13 +75,16 @@ pub async fn serve(
             drop((http, echo, greet));
             leaving.cancel();
             let _ = tokio::time::timeout(PATIENCE, async { while connections.join_next().await.is_some() {} }).await;
+            if app.closed.is_cancelled() {
+                terminated.recv().await;
+            }
             Ok(())
         })
         .await
 }
 
-async fn serve_http(io: TcpStream, client: SocketAddr, record: Arc<Option<File>>, leaving: CancellationToken) {
-    let service = service_fn(move |request| answer(request, client, record.clone()));
+async fn serve_http(io: TcpStream, client: SocketAddr, app: App, leaving: CancellationToken) {
+    let service = service_fn(move |request| answer(request, client, app.clone()));
     let builder = Builder::new(TokioExecutor::new());
     let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
     // A client that breaks off is a test's business.
@@ -79,45 +97,62 @@ async fn serve_http(io: TcpStream, client: SocketAddr, record: Arc<Option<File>>
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    client: SocketAddr,
-    record: Arc<Option<File>>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
+async fn answer(request: Request<Incoming>, client: SocketAddr, app: App) -> Result<Answer, Infallible> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    if let (Some(id), Some(mut file)) = (parts.headers.get("x-id"), record.as_ref().as_ref()) {
-        let line = format!("{} {}\n", parts.method, id.to_str().unwrap_or_default());
-        let _ = file.write_all(line.as_bytes());
-    }
+    app.note(&parts);
     let path = parts.uri.path();
+    if unary::is_call(&parts) {
+        return Ok(unary::answer(path, &body));
+    }
+    if path == "/close" {
+        app.closed.cancel();
+    }
     if let Some(milliseconds) = path.strip_prefix("/slow/").and_then(|text| text.parse().ok()) {
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
     }
     let status = path.strip_prefix("/status/").and_then(|text| text.parse().ok());
     let status = status.and_then(|code: u16| StatusCode::from_u16(code).ok()).unwrap_or(StatusCode::OK);
     if let Some(size) = path.strip_prefix("/bytes/").and_then(|text| text.parse().ok()) {
-        return Ok(Response::new(Full::from(vec![b'x'; size])));
+        return Ok(Response::new(Full::from(vec![b'x'; size]).boxed_unsync()));
     }
+    let body = if parts.method == Method::HEAD { String::new() } else { seen(&parts, &body, client, &app.pod) };
+    let mut response = Response::new(Full::from(body).boxed_unsync());
+    *response.status_mut() = status;
+    response.headers_mut().insert("weft-spoofed", http::HeaderValue::from_static("by the app"));
+    Ok(response)
+}
+
+/// The request as it came, for the client to judge.
+fn seen(parts: &http::request::Parts, body: &[u8], client: SocketAddr, pod: &str) -> String {
     let headers: Vec<(String, String)> = parts
         .headers
         .iter()
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
         .collect();
     let seen = serde_json::json!({
-        "pod": std::env::var("POD_NAME").unwrap_or_default(),
+        "pod": pod,
         "client": client.to_string(),
         "method": parts.method.as_str(),
         "path": parts.uri.to_string(),
         "version": format!("{:?}", parts.version),
         "headers": headers,
-        "body": String::from_utf8_lossy(&body),
+        "body": String::from_utf8_lossy(body),
     });
-    let body = if parts.method == Method::HEAD { String::new() } else { seen.to_string() };
-    let mut response = Response::new(Full::from(body));
-    *response.status_mut() = status;
-    response.headers_mut().insert("weft-spoofed", http::HeaderValue::from_static("by the app"));
-    Ok(response)
+    seen.to_string()
+}
+
+impl App {
+    /// Writes down that a request with an id has come.
+    fn note(&self, parts: &http::request::Parts) {
+        let (Some(id), Some(mut file)) = (parts.headers.get("x-id"), self.record.as_ref().as_ref()) else { return };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+        let line = format!("{now} {} {} {}\n", self.pod, parts.method, id.to_str().unwrap_or_default());
+        // One write to a file that is appended to: the lines of several pods do not mix.
+        let _ = file.write_all(line.as_bytes());
+    }
 }
 
 async fn serve_echo(io: TcpStream) {

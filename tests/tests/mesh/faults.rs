@@ -23,9 +23,9 @@ fn libc_sigstop() -> i32 {
 
 #[tokio::test]
 async fn a_replica_that_is_deleted_costs_no_request() {
-    for http2 in [false, true] {
+    for protocol in ["http1", "http2", "grpc"] {
         let mesh = mesh(3, "").await;
-        let words: Vec<&str> = LOAD.iter().copied().chain(http2.then_some("--http2")).collect();
+        let words: Vec<&str> = LOAD.iter().copied().chain(["--protocol", protocol]).collect();
         let load = mesh.start("client", &words).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         let replica = mesh.replicas().await.remove(0);

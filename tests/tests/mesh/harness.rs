@@ -144,7 +144,7 @@ impl Mesh {
     pub fn deliveries(&self) -> std::collections::HashMap<String, usize> {
         let text = std::fs::read_to_string(self.folder.path().join("record")).unwrap_or_default();
         let mut deliveries = std::collections::HashMap::new();
-        for id in text.lines().filter_map(|line| line.strip_prefix("POST ")) {
+        for id in text.lines().filter_map(|line| Some(line.split_once(" POST ")?.1)) {
             *deliveries.entry(id.to_owned()).or_default() += 1;
         }
         deliveries
