@@ -15,7 +15,7 @@ export CARGO PROFILE
 IMAGES := proxy control-plane users orders
 TEST_IMAGES := $(IMAGES) test-app
 
-.PHONY: help demo images test-images kind test test-full lint dependencies bench docs manifests tools
+.PHONY: help demo images test-images kind test test-full test-cluster lint dependencies bench docs manifests tools
 
 help:
 	@echo "make demo       a mesh of real services on this machine"
@@ -47,6 +47,11 @@ test: lint
 	$(CARGO) test --locked --workspace --doc
 	$(CARGO) test --locked --workspace --lib --bins --tests
 
+# The cluster tests alone, as in: make test-cluster ARGS=rollout
+test-cluster:
+	$(CARGO) build --locked --workspace --bins
+	.ci/cluster-tests $(ARGS)
+
 test-full: lint
 	@$(CARGO) deny --version || { echo "cargo-deny is missing: cargo install --locked cargo-deny"; exit 1; }
 	$(CARGO) deny --locked check licenses bans sources
@@ -56,6 +61,7 @@ test-full: lint
 lint: dependencies
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --package weft-tests --test cluster -- -D warnings
 
 dependencies:
 	.ci/check-dependencies
