@@ -9,6 +9,7 @@ mod inbound;
 mod name;
 mod resource;
 mod route;
+pub mod setting;
 mod version;
 
 pub use error::InvalidResource;

@@ -1,10 +1,11 @@
 //! From text to values that cannot be wrong. Pure; each function is named by a row of the table.
 
-use std::{fmt, net::IpAddr, num::NonZeroUsize, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 
 use tracing_subscriber::filter::Targets;
-
-use super::setting::Expected;
+pub use weft_api::setting::{AccessLogFormat, LogFormat, PortSet};
+use weft_api::setting::{Expected, parts};
+pub(super) use weft_api::setting::{access_log, duration, flag, log_format, port, ports, workers};
 
 type Parsed<T> = Result<T, Expected>;
 
@@ -27,60 +28,9 @@ impl fmt::Display for HostPort {
     }
 }
 
-/// Ports and ranges of ports.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PortSet(Vec<RangeInclusive<u16>>);
-
-impl PortSet {
-    /// Whether the port is one of them.
-    pub fn contains(&self, port: u16) -> bool {
-        self.0.iter().any(|range| range.contains(&port))
-    }
-
-    /// The ranges, as they were written.
-    pub fn ranges(&self) -> &[RangeInclusive<u16>] {
-        &self.0
-    }
-}
-
-/// What is written for every request and connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AccessLogFormat {
-    /// The common log format, with the duration at its end.
-    Common,
-    /// One JSON object a line.
-    Json,
-}
-
-/// How the proxy's own log lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Text,
-}
-
 /// Nothing for an empty text, else what the other parser says.
 pub(super) fn optional<T>(text: &str, parse: fn(&str) -> Parsed<T>) -> Parsed<Option<T>> {
     if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
-}
-
-pub(super) fn port(text: &str) -> Parsed<u16> {
-    match text.parse() {
-        Ok(0) | Err(_) => Err(Expected("a port between 1 and 65535")),
-        Ok(port) => Ok(port),
-    }
-}
-
-pub(super) fn ports(text: &str) -> Parsed<PortSet> {
-    let expected = Expected("ports and ranges with commas between, as 25,3306,9000-9010");
-    let one = |part: &str| {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last) = (port(first.trim()).ok()?, port(last.trim()).ok()?);
-        (first <= last).then_some(first..=last)
-    };
-    parts(text).map(one).collect::<Option<Vec<_>>>().map(PortSet).ok_or(expected)
 }
 
 pub(super) fn addresses(text: &str) -> Parsed<Vec<IpAddr>> {
@@ -127,41 +77,12 @@ pub(super) fn file(text: &str) -> Parsed<PathBuf> {
     if path.is_absolute() { Ok(path) } else { Err(Expected("an absolute path")) }
 }
 
-pub(super) fn workers(text: &str) -> Parsed<Option<NonZeroUsize>> {
-    if text == "auto" {
-        return Ok(None);
-    }
-    let number = text.parse::<NonZeroUsize>().ok().filter(|number| number.get() <= 256);
-    number.map(Some).ok_or(Expected("auto or a number between 1 and 256"))
-}
-
 pub(super) fn mark(text: &str) -> Parsed<u32> {
     let number = match text.strip_prefix("0x") {
         Some(hex) => u32::from_str_radix(hex, 16),
         None => text.parse(),
     };
     number.ok().filter(|mark| *mark != 0).ok_or(Expected("a number other than 0 of 32 bits, as 1337 or 0x539"))
-}
-
-pub(super) fn flag(text: &str) -> Parsed<bool> {
-    text.parse().map_err(|_| Expected("true or false"))
-}
-
-/// A duration above zero, with its unit: 50ms, 3s, 5m, 1h.
-pub(super) fn duration(text: &str) -> Parsed<Duration> {
-    let expected = Expected("a duration above zero with its unit, as 50ms, 3s, 5m or 1h");
-    let split = text.find(|c: char| !c.is_ascii_digit()).ok_or(expected)?;
-    let number: u64 = text[..split].parse().map_err(|_| expected)?;
-    let millis = match &text[split..] {
-        "ms" => Some(number),
-        "s" => number.checked_mul(1_000),
-        "m" => number.checked_mul(60_000),
-        "h" => number.checked_mul(3_600_000),
-        _ => None,
-    };
-    // A year is more than any limit here means, and keeps sums of durations far from the end of the clock.
-    let millis = millis.filter(|millis| (1..=31_536_000_000).contains(millis)).ok_or(expected)?;
-    Ok(Duration::from_millis(millis))
 }
 
 /// As a duration, or `off` for none.
@@ -198,28 +119,7 @@ pub(super) fn rate(text: &str) -> Parsed<f64> {
     number.ok_or(Expected("a number between 0 and 1000000"))
 }
 
-pub(super) fn access_log(text: &str) -> Parsed<Option<AccessLogFormat>> {
-    match text {
-        "off" => Ok(None),
-        "common" => Ok(Some(AccessLogFormat::Common)),
-        "json" => Ok(Some(AccessLogFormat::Json)),
-        _ => Err(Expected("off, json or common")),
-    }
-}
-
-pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
-    match text {
-        "json" => Ok(LogFormat::Json),
-        "text" => Ok(LogFormat::Text),
-        _ => Err(Expected("text or json")),
-    }
-}
-
 pub(super) fn log_level(text: &str) -> Parsed<Targets> {
     text.parse()
         .map_err(|_| Expected("off, error, warn, info, debug or trace, or a list as info,weft_proxy::mesh=debug"))
-}
-
-fn parts(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }

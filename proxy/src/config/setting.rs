@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use weft_api::setting::Expected;
+
 /// What a setting is when the environment does not name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
@@ -33,10 +35,6 @@ pub struct Row {
     /// Why the default is what it is.
     pub why: &'static str,
 }
-
-/// What a value should have looked like; completes "must be ...".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Expected(pub(super) &'static str);
 
 /// What is wrong with the settings, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -65,10 +65,7 @@ fn an_empty_value_counts_as_unset() {
 }
 
 #[test]
-fn durations_need_a_unit_and_sizes_have_bounds() {
-    for bad in ["", "5", "s", "0s", "-1s", "1.5s", "1d", "99999999999999999999h", "9999999h", "1é"] {
-        assert!(parse::duration(bad).is_err(), "{bad}");
-    }
+fn sizes_have_a_unit_or_none_and_bounds() {
     assert_eq!(parse::bytes("1MiB").unwrap(), 1 << 20);
     for bad in ["", "0", "1023", "65MiB", "1GiB", "-1KiB", "1é"] {
         assert!(parse::bytes(bad).is_err(), "{bad}");

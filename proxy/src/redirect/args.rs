@@ -1,8 +1,9 @@
 //! The command line of `weft-proxy redirect`. A flag wins over the environment variable of the same meaning.
 
-use std::{num::ParseIntError, ops::RangeInclusive, str::FromStr};
+use std::{num::ParseIntError, ops::RangeInclusive};
 
 use ipnet::IpNet;
+use weft_api::setting::{self, Expected};
 
 use super::Options;
 
@@ -150,30 +151,15 @@ fn number(text: &str) -> Result<u32, &'static str> {
 }
 
 fn port(text: &str) -> Result<u16, &'static str> {
-    text.parse().ok().filter(|port| *port != 0).ok_or("a port between 1 and 65535")
-}
-
-fn range(text: &str) -> Option<RangeInclusive<u16>> {
-    let (first, last) = text.split_once('-').unwrap_or((text, text));
-    let (first, last) = (port(first.trim()).ok()?, port(last.trim()).ok()?);
-    (first <= last).then_some(first..=last)
+    setting::port(text).map_err(|Expected(expected)| expected)
 }
 
 fn ranges(text: &str) -> Result<Vec<RangeInclusive<u16>>, &'static str> {
-    parts(text).map(range).collect::<Option<_>>().ok_or("ports and ranges with commas between, as 25,9000-9010")
-}
-
-/// An address alone is a network of one.
-fn subnet(text: &str) -> Option<IpNet> {
-    IpNet::from_str(text).ok().or_else(|| text.parse().ok().map(IpNet::from as fn(std::net::IpAddr) -> IpNet))
+    setting::ports(text).map(|set| set.ranges().to_vec()).map_err(|Expected(expected)| expected)
 }
 
 fn subnets(text: &str) -> Result<Vec<IpNet>, &'static str> {
-    parts(text).map(subnet).collect::<Option<_>>().ok_or("networks with commas between, as 10.0.0.0/8,fd00::/8")
-}
-
-fn parts(text: &str) -> impl Iterator<Item = &str> {
-    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+    setting::subnets(text).map_err(|Expected(expected)| expected)
 }
 
 #[cfg(test)]
