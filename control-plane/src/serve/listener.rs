@@ -10,24 +10,21 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::{sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
-use tracing::{debug, warn};
+use tracing::debug;
 use weft_certs::Peer;
 
 use super::watch::Services;
-use crate::identity::Caller;
+use crate::{
+    identity::Caller,
+    listen::{accept, secure},
+};
 
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A proxy that is gone without a word is found out within these two.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_ANSWER: Duration = Duration::from_secs(10);
 /// One Watch and a renewal are what a proxy needs.
 const STREAMS_PER_CONNECTION: u32 = 16;
-/// After an accept that failed for want of something (EMFILE), so that it is not tried in a circle.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// What the port goes by.
 #[derive(Clone, Copy, Debug)]
@@ -40,14 +37,13 @@ pub struct ListenerSettings {
 pub struct Listener {
     listener: TcpListener,
     services: Arc<Services>,
-    permits: Arc<Semaphore>,
+    settings: ListenerSettings,
 }
 
 impl Listener {
     /// A listener on a bound socket.
     pub fn new(listener: TcpListener, services: Arc<Services>, settings: ListenerSettings) -> Self {
-        let permits = settings.max_connections.min(Semaphore::MAX_PERMITS);
-        Self { listener, services, permits: Arc::new(Semaphore::new(permits)) }
+        Self { listener, services, settings }
     }
 
     /// Accepts until the drain begins. Connections go on in tasks of their own.
@@ -58,41 +54,16 @@ impl Listener {
             () = shutdown.draining() => return,
             () = self.services.hub.synced() => {}
         }
-        loop {
-            let accepted = async {
-                let permit = self.permits.clone().acquire_owned().await;
-                (permit, self.listener.accept().await)
-            };
-            tokio::select! {
-                biased;
-                () = shutdown.draining() => return,
-                (permit, accepted) = accepted => match accepted {
-                    Ok((io, address)) => {
-                        let services = self.services.clone();
-                        shutdown.spawn_connection(async move {
-                            serve(services, io, address).await;
-                            drop(permit);
-                        });
-                    }
-                    Err(error) => {
-                        warn!(%error, "accept failed");
-                        sleep(PAUSE).await;
-                    }
-                },
-            }
-        }
+        let services = self.services;
+        accept(self.listener, self.settings.max_connections, &shutdown, |io, address| {
+            serve(services.clone(), io, address)
+        })
+        .await;
     }
 }
 
 async fn serve(services: Arc<Services>, io: TcpStream, address: SocketAddr) {
-    // Updates are small and wanted at once. Where it cannot be set they come all the same.
-    let _unset = io.set_nodelay(true);
-    let handshake = TlsAcceptor::from(services.authority.server()).accept(io);
-    let io = match timeout(HANDSHAKE, handshake).await {
-        Ok(Ok(io)) => io,
-        Ok(Err(error)) => return debug!(%error, client.addr = %address, "handshake failed"),
-        Err(_) => return debug!(client.addr = %address, "no handshake in time"),
-    };
+    let Some(io) = secure(services.authority.server(), io, address).await else { return };
     // The verifier has accepted the chain, and with it its name.
     let peer = io.get_ref().1.peer_certificates().and_then(|chain| Peer::of(chain).ok());
     serve_connection(services, io, Caller { address, peer }).await;
