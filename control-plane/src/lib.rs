@@ -8,6 +8,7 @@ pub mod app;
 pub mod config;
 pub mod identity;
 pub mod index;
+pub mod inject;
 pub mod listen;
 pub mod registry;
 pub mod resolve;

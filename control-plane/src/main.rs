@@ -8,12 +8,13 @@ use tracing::error;
 use weft_control_plane::{
     app::App,
     config::{self, Config},
+    inject,
     shutdown::Shutdown,
     telemetry,
 };
 
 const USAGE: &str = "weft-control-plane, set up by environment variables (docs/configuration-control-plane.md).
-`weft-control-plane docs` prints the page on them.
+`weft-control-plane docs` prints the page on them, `weft-control-plane docs annotations` the one on annotations.
 ";
 
 fn main() -> ExitCode {
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => run(),
         ["docs"] => print(&config::markdown()),
+        ["docs", "annotations"] => print(&inject::markdown()),
         ["--help" | "-h"] => print(USAGE),
         _ => {
             eprint!("{USAGE}");

@@ -3,7 +3,8 @@
 use std::{sync::PoisonError, time::Duration};
 
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
 };
 
 use crate::{
@@ -27,7 +28,38 @@ pub struct Metrics {
     pub certificate_expiry: IntGauge,
     /// Times that the issuer has been replaced.
     pub issuer_rotations: IntCounter,
+    admissions: IntCounterVec,
+    admission_seconds: Histogram,
+    /// When the injector's serving certificate is over.
+    pub injector_certificate_expiry: IntGauge,
 }
+
+/// What became of a pod that the injector was asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// The question could not be answered.
+    Failed,
+    /// It got its sidecar.
+    Injected,
+    /// It must not start as it is.
+    Refused,
+    /// It stays as it is.
+    Skipped,
+}
+
+impl Admission {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Injected => "injected",
+            Self::Refused => "refused",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+/// A patch takes well below a millisecond; the look-up of the namespace some more.
+const ADMISSION_BUCKETS: [f64; 8] = [0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0];
 
 /// Resolving takes microseconds; a large Service takes milliseconds.
 const RESOLVE_BUCKETS: [f64; 8] = [0.000_01, 0.000_03, 0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.1];
@@ -45,7 +77,19 @@ impl Metrics {
         let resolve =
             HistogramOpts::new("weft_control_resolve_duration_seconds", "Time to resolve and encode one topic.")
                 .buckets(RESOLVE_BUCKETS.to_vec());
+        let admission = HistogramOpts::new("weft_injector_admission_duration_seconds", "Time to answer about one pod.")
+            .buckets(ADMISSION_BUCKETS.to_vec());
         let metrics = Self {
+            admissions: counters(
+                "weft_injector_admissions_total",
+                "Pods that the injector was asked about.",
+                &["outcome"],
+            )?,
+            admission_seconds: Histogram::with_opts(admission)?,
+            injector_certificate_expiry: gauge(
+                "weft_injector_certificate_expiry_timestamp_seconds",
+                "When the injector's serving certificate is over.",
+            )?,
             objects: gauges("weft_registry_objects", "Objects that the registries know.", &["kind"])?,
             complaints: gauges(
                 "weft_registry_problems",
@@ -91,7 +135,10 @@ impl Metrics {
         registry.register(Box::new(self.resolve_seconds.clone()))?;
         registry.register(Box::new(self.certificates.clone()))?;
         registry.register(Box::new(self.certificate_expiry.clone()))?;
-        registry.register(Box::new(self.issuer_rotations.clone()))
+        registry.register(Box::new(self.issuer_rotations.clone()))?;
+        registry.register(Box::new(self.admissions.clone()))?;
+        registry.register(Box::new(self.admission_seconds.clone()))?;
+        registry.register(Box::new(self.injector_certificate_expiry.clone()))
     }
 
     /// Counts the index's objects.
@@ -135,6 +182,16 @@ impl Metrics {
     /// A request for a certificate was answered.
     pub fn certified(&self, proof: &str, outcome: &str) {
         self.certificates.with_label_values(&[proof, outcome]).inc();
+    }
+
+    /// The injector has answered about a pod.
+    pub fn admitted(&self, admission: Admission) {
+        self.admissions.with_label_values(&[admission.as_str()]).inc();
+    }
+
+    /// How long that took.
+    pub fn admission_took(&self, took: Duration) {
+        self.admission_seconds.observe(took.as_secs_f64());
     }
 
     /// All families in the text format.

@@ -4,4 +4,4 @@ mod log;
 mod metrics;
 
 pub use log::{LogFormat, init};
-pub use metrics::Metrics;
+pub use metrics::{Admission, Metrics};
