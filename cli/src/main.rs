@@ -4,6 +4,7 @@ mod check;
 mod cluster;
 mod demo;
 mod duration;
+mod inject;
 mod install;
 mod sandbox;
 mod stop;
@@ -37,6 +38,8 @@ enum Command {
     DemoLoad(demo::load::Arguments),
     /// Print what installs Weft into a cluster, for `kubectl apply -f -`
     Install(install::Arguments),
+    /// Put sidecars into manifests, as the injector does into pods
+    Inject(inject::Arguments),
     /// Run Kubernetes manifests on this machine, each pod in a network namespace
     Sandbox(sandbox::Arguments),
     /// Join tokens, the proof of identity where there is no Kubernetes
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => run(demo::run(arguments)),
         Command::DemoLoad(arguments) => run(demo::load::run(arguments)),
         Command::Install(arguments) => install::run(&arguments),
+        Command::Inject(arguments) => inject::run(arguments),
         Command::Sandbox(arguments) => run(sandbox::run(arguments)),
         Command::Token(arguments) => token::run(arguments),
         Command::Uninstall(arguments) => run(uninstall::run(arguments)),
