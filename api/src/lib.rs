@@ -7,6 +7,7 @@
 mod error;
 mod inbound;
 mod name;
+pub mod probe;
 mod resource;
 mod route;
 pub mod setting;
@@ -26,4 +27,10 @@ pub use version::Version;
 pub mod pb {
     #![allow(missing_docs, clippy::all, reason = "generated code")]
     tonic::include_proto!("weft.v1");
+}
+
+/// The wire of gRPC's own health checks: `grpc.health.v1`.
+pub mod health {
+    #![allow(missing_docs, clippy::all, reason = "generated code")]
+    tonic::include_proto!("grpc.health.v1");
 }
