@@ -24,10 +24,10 @@ pub struct Issuer {
     id: String,
 }
 
-struct Authority {
-    certificate: CertificateDer<'static>,
-    signer: rcgen::Issuer<'static, rcgen::KeyPair>,
-    validity: Validity,
+pub(crate) struct Authority {
+    pub(crate) certificate: CertificateDer<'static>,
+    pub(crate) signer: rcgen::Issuer<'static, rcgen::KeyPair>,
+    pub(crate) validity: Validity,
 }
 
 /// An authority that could not be made or read.
@@ -198,7 +198,7 @@ fn requested_key(csr_der: &[u8]) -> Result<rcgen::PublicKey, IssueError> {
 }
 
 /// The name carries part of the key's hash, so that old and new ones are told apart.
-fn authority_params(
+pub(crate) fn authority_params(
     name: &str,
     constraints: BasicConstraints,
     validity: Validity,
@@ -216,7 +216,7 @@ fn authority_params(
 }
 
 impl Authority {
-    fn new(certificate: CertificateDer<'static>, key: rcgen::KeyPair) -> Result<Self, AuthorityError> {
+    pub(crate) fn new(certificate: CertificateDer<'static>, key: rcgen::KeyPair) -> Result<Self, AuthorityError> {
         let (_, parsed) = X509Certificate::from_der(&certificate).map_err(|_| AuthorityError::NotAuthority)?;
         if !parsed.is_ca() {
             return Err(AuthorityError::NotAuthority);
@@ -229,7 +229,7 @@ impl Authority {
         Ok(Self { certificate, signer, validity })
     }
 
-    fn from_pem(text: &str) -> Result<Self, AuthorityError> {
+    pub(crate) fn from_pem(text: &str) -> Result<Self, AuthorityError> {
         let certificate = CertificateDer::from_pem_slice(text.as_bytes()).map_err(AuthorityError::NoCertificate)?;
         let key = rustls_pki_types::PrivateKeyDer::from_pem_slice(text.as_bytes());
         let key = rcgen::KeyPair::try_from(&key.map_err(AuthorityError::NoKey)?)?;

@@ -16,6 +16,7 @@ mod leaf;
 mod name;
 mod peer;
 mod renewal;
+mod serving;
 mod tls;
 mod validity;
 
@@ -27,5 +28,6 @@ pub use leaf::{Leaf, LeafError, Untrusted};
 pub use name::{SpiffeId, SpiffeIdError};
 pub use peer::{IdentityError, Peer, identity_of};
 pub use renewal::renew_at;
+pub use serving::{Serving, ServingAuthority, ServingError, ServingLeaf, without_expired};
 pub use tls::{MeshTls, RefusedPeer, TlsError, WrongIdentity, control_client, control_server, refused, wrong_identity};
 pub use validity::{Validity, ValidityError};
