@@ -58,7 +58,8 @@ fn install_prints_what_helm_makes() {
     let chart = repository().join("deploy/helm/weft");
     for (flags, values, _) in CHOICES {
         let set = values.iter().flat_map(|value| ["--set", value]);
-        let templated = output(Command::new(&helm).args(["template", "weft"]).arg(&chart).args(set));
+        let templated =
+            output(Command::new(&helm).args(["template", "weft", "--kube-version=1.34.0"]).arg(&chart).args(set));
         same(&install(flags), &objects(&templated), &format!("helm with {values:?}"));
     }
 }

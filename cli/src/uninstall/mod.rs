@@ -4,6 +4,8 @@
 
 mod plan;
 mod survey;
+#[cfg(test)]
+mod tests;
 
 use std::process::ExitCode;
 

@@ -3,6 +3,8 @@
 
 mod rights;
 mod server;
+#[cfg(test)]
+mod tests;
 mod trial;
 
 use std::fmt::Debug;
