@@ -13,4 +13,6 @@ mod kinds;
 mod plane;
 mod probes;
 mod rollout;
+mod rotation;
+mod tokens;
 mod workers;

@@ -160,6 +160,12 @@ impl Cluster {
         names.split_whitespace().map(ToOwned::to_owned).collect()
     }
 
+    /// The node whose files are the control plane's of Kubernetes.
+    pub async fn control_plane_node(&self) -> String {
+        let nodes = self.nodes().await;
+        nodes.into_iter().find(|node| node.ends_with("-control-plane")).expect("kind names it so")
+    }
+
     /// A command that reaches this cluster.
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Deliveries, Namespace, Running, assert_nothing_lost};
+use super::{Deliveries, Namespace, Running, assert_nothing_lost, eventually};
 
 /// Requests per second of one load; two at a time are the rule.
 const RATE: u64 = 150;
@@ -22,6 +22,11 @@ pub struct Load<'a> {
 impl<'a> Load<'a> {
     /// HTTP/1.1 to `orders` and gRPC to `users`, 300 requests per second in all.
     pub async fn both(namespace: &'a Namespace) -> (Self, Self) {
+        // The load begins when the way is free: that a new pod or Service takes its time to be known is another test's.
+        for target in ["orders:8080", "users:8080"] {
+            let answered = async || namespace.get("client", target, &["/"]).await["status"] == 200;
+            eventually(Duration::from_secs(30), "the first answer", answered).await;
+        }
         let http = Self::start(namespace, "orders:8080", "http1");
         let grpc = Self::start(namespace, "users:8080", "grpc");
         // Before anything happens to it, the load must have worked.

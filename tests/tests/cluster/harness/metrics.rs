@@ -1,6 +1,6 @@
 //! What proxies and the control plane count, read as a scraper reads it.
 
-use super::Namespace;
+use super::{Cluster, Namespace};
 
 impl Namespace {
     /// The metrics of a pod's proxy.
@@ -15,8 +15,16 @@ impl Namespace {
     }
 }
 
+impl Cluster {
+    /// The same, of the control plane.
+    pub async fn control_plane_metric(&self, family: &str, with: &[&str]) -> f64 {
+        let path = "/api/v1/namespaces/weft/services/weft-control-plane:admin/proxy/metrics";
+        sum(&self.kubectl(&["get", "--raw", path]).await, family, with)
+    }
+}
+
 /// The sum of a family's samples whose line has each of these texts.
-pub fn sum(text: &str, family: &str, with: &[&str]) -> f64 {
+fn sum(text: &str, family: &str, with: &[&str]) -> f64 {
     let of_family = |line: &&str| line.split(['{', ' ']).next() == Some(family);
     let lines = text.lines().filter(of_family).filter(|line| with.iter().all(|label| line.contains(label)));
     lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
