@@ -19,12 +19,9 @@ use crate::{
     admin::Admin,
     config::Config,
     identity::{Authority, AuthorityError, AuthoritySettings},
-    registry::{
-        Condition, Registry,
-        file::{FileRegistry, FolderError},
-    },
+    registry::{Condition, Event, Registry, file::FileRegistry},
     resolve::Mesh,
-    serve::{Hub, HubSettings, Listener, ListenerSettings, Services, WatchSettings},
+    serve::{Feed, Hub, HubSettings, Listener, ListenerSettings, Services, WatchSettings},
     shutdown::{Shutdown, TaskFailed},
     telemetry::Metrics,
 };
@@ -95,7 +92,8 @@ impl App {
         };
 
         let (registry, condition) = FileRegistry::new(&config.registry_folder);
-        shutdown.spawn("registry", feed(registry, hub.clone(), shutdown.clone()));
+        let changes = feed(hub.clone(), &shutdown);
+        shutdown.spawn_apart("registry", registry.run(changes, shutdown.drain_token()));
         shutdown.spawn("condition", show_condition(condition.clone(), metrics.clone(), shutdown.clone()));
         shutdown.spawn("authority", maintain(authority.clone(), metrics.clone(), shutdown.clone()));
         let watch =
@@ -154,8 +152,11 @@ fn local(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, Star
     listener.local_addr().map_err(|source| StartError::Bind { address, source })
 }
 
-async fn feed(registry: FileRegistry, hub: Arc<Hub>, shutdown: Shutdown) -> Result<(), FolderError> {
-    registry.run(move |events| hub.change(events), shutdown.drain_token()).await
+/// What is called with a registry's changes.
+fn feed(hub: Arc<Hub>, shutdown: &Shutdown) -> impl FnMut(Vec<Event>) + Send + 'static {
+    let feed = Arc::new(Feed::default());
+    shutdown.spawn("feed", feed.clone().run(hub, shutdown.drain_token()));
+    move |events| feed.put(events)
 }
 
 async fn show_condition(

@@ -81,8 +81,8 @@ impl Hub {
         Arc::new(hub)
     }
 
-    /// Takes a batch of a registry's changes, and tells subscribers of what comes of them.
-    pub fn change(&self, events: Vec<Event>) {
+    /// Takes a batch of a registry's changes, and tells subscribers of what comes of them. Returns how many updates that was.
+    pub fn change(&self, events: Vec<Event>) -> usize {
         let mut state = self.lock();
         let mut affected = Affected::default();
         let mut reset = false;
@@ -97,12 +97,13 @@ impl Hub {
             }
         }
         let topics = touched(&affected, &state.topics);
-        self.publish(&mut state, topics);
+        let updates = self.publish(&mut state, topics);
         self.metrics.objects(&state.world.index);
         drop(state);
         if reset {
             self.synced.send_replace(true);
         }
+        updates
     }
 
     /// Tells everyone whom to trust from now on.
@@ -169,8 +170,9 @@ impl Hub {
         Ok(subscriber)
     }
 
-    /// Resolves these topics again. What is the same as before is told to nobody.
-    fn publish(&self, state: &mut State, topics: impl IntoIterator<Item = Topic>) {
+    /// Resolves these topics again. What is the same as before is told to nobody. Returns how many updates were lined up.
+    fn publish(&self, state: &mut State, topics: impl IntoIterator<Item = Topic>) -> usize {
+        let mut updates = 0;
         for topic in topics {
             let message = self.resolved(&topic, &state.world);
             let known = state.topics.get(&topic).and_then(|entry| entry.message.version);
@@ -178,9 +180,9 @@ impl Hub {
                 continue;
             }
             if topic.is_for_everyone() {
-                self.tell(state.streams.values(), &topic, &message);
+                updates += self.tell(state.streams.values(), &topic, &message);
             } else if let Some(entry) = state.topics.get(&topic) {
-                self.tell(entry.subscribers.iter().filter_map(|id| state.streams.get(id)), &topic, &message);
+                updates += self.tell(entry.subscribers.iter().filter_map(|id| state.streams.get(id)), &topic, &message);
             }
             if topic.is_for_everyone() && message.version.is_none() {
                 state.topics.remove(&topic);
@@ -190,11 +192,13 @@ impl Hub {
                 state.topics.insert(topic, Entry { message, subscribers: HashSet::new() });
             }
         }
+        updates
     }
 
-    fn tell<'a>(&self, streams: impl Iterator<Item = &'a Arc<Stream>>, topic: &Topic, message: &Message) {
+    fn tell<'a>(&self, streams: impl Iterator<Item = &'a Arc<Stream>>, topic: &Topic, message: &Message) -> usize {
         let lined_up = streams.map(|stream| stream.outbox.put(topic.key(), message.clone())).count();
         self.metrics.updates(topic.label()).inc_by(lined_up as u64);
+        lined_up
     }
 
     pub(super) fn resolved(&self, topic: &Topic, world: &World) -> Message {

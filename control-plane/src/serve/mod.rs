@@ -7,6 +7,7 @@
 mod admission;
 mod certification;
 mod codec;
+mod feed;
 mod hub;
 mod listener;
 mod outbox;
@@ -18,6 +19,7 @@ mod tests;
 mod topic;
 mod watch;
 
+pub use feed::Feed;
 pub use hub::{Hub, HubSettings};
 pub use listener::{Listener, ListenerSettings};
 pub use picture::{Picture, StreamPicture};

@@ -4,7 +4,7 @@
 
 use std::{error::Error, fmt, future::Future, sync::Arc, time::Duration};
 
-use tokio::{sync::OnceCell, time::timeout};
+use tokio::{runtime::Handle, sync::OnceCell, task::JoinError, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::error;
 
@@ -36,6 +36,15 @@ impl Error for TaskFailed {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.cause.as_ref().map(|cause| &**cause as &(dyn Error + 'static))
     }
+}
+
+/// How work on a thread of its own came to an end.
+#[derive(Debug, thiserror::Error)]
+enum Apart<E: Error + 'static> {
+    #[error(transparent)]
+    Ended(E),
+    #[error("its thread is gone")]
+    Gone(#[from] JoinError),
 }
 
 impl Shutdown {
@@ -77,6 +86,17 @@ impl Shutdown {
             let _first = shutdown.failed.set(TaskFailed { task, cause });
             shutdown.drain();
         });
+    }
+
+    /// Spawns a critical task whose work is polled on a thread of its own, so that it does not queue behind thousands of
+    /// streams.
+    pub fn spawn_apart<E>(&self, task: &'static str, work: impl Future<Output = Result<(), E>> + Send + 'static)
+    where
+        E: Error + Send + Sync + 'static,
+    {
+        let runtime = Handle::current();
+        let apart = tokio::task::spawn_blocking(move || runtime.block_on(work));
+        self.spawn(task, async move { apart.await?.map_err(Apart::Ended) });
     }
 
     /// Spawns a task that may end when it likes: a connection's.

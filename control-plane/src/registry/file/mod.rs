@@ -27,6 +27,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use document::Broken;
+use document::Contents;
 use folder::{Folder, Stamp};
 use notice::{Notice, Watcher};
 use pending::Pending;
@@ -35,6 +36,9 @@ use super::{Condition, Event, Registry};
 
 /// How often the folder is looked through without having been told, for file systems that do not tell.
 const RESCAN: Duration = Duration::from_secs(10);
+
+/// Notices that are taken before what they are about is read.
+const BATCH: usize = 1024;
 
 /// A watched folder.
 pub struct FileRegistry {
@@ -97,14 +101,21 @@ impl Registry for FileRegistry {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
-                notice = watcher.next() => reader.note(notice).await,
+                notice = watcher.next() => {
+                    reader.note(notice).await;
+                    // What has come in the meantime is told in one batch.
+                    for _ in 0..BATCH {
+                        let Some(notice) = watcher.ready() else { break };
+                        reader.note(notice).await;
+                    }
+                }
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
                 _ = rescan.tick() => {
                     watcher.renew();
                     reader.note(Notice::Rescan).await;
                 }
             }
-            reader.read_due().await;
+            reader.read_due().await?;
             let events = reader.folder.take_events();
             if !events.is_empty() {
                 changes(events);
@@ -145,41 +156,67 @@ impl Reader {
         let path = self.path.clone();
         let listed = tokio::task::spawn_blocking(move || stamps(&path)).await?;
         let listed = listed.map_err(|source| FolderError::Unreadable { path: self.path.clone(), source })?;
-        for (path, stamp) in &listed {
-            if self.folder.stamp(path) != Some(*stamp) && !self.pending.contains(path) {
-                self.read(path.clone(), true).await;
-            }
-        }
+        let stale = listed
+            .iter()
+            .filter(|(path, stamp)| self.folder.stamp(path) != Some(**stamp) && !self.pending.contains(path));
+        self.read(stale.map(|(path, _)| (path.clone(), true)).collect()).await?;
         let gone: Vec<PathBuf> = self.folder.paths().filter(|path| !listed.contains_key(path)).collect();
         gone.iter().for_each(|path| self.folder.remove(path));
         Ok(())
     }
 
-    async fn read_due(&mut self) {
-        for (path, complete) in self.pending.take_due(Instant::now()) {
-            if !self.read(path.clone(), complete).await {
+    async fn read_due(&mut self) -> Result<(), FolderError> {
+        let due = self.pending.take_due(Instant::now());
+        if due.is_empty() {
+            return Ok(());
+        }
+        self.read(due).await
+    }
+
+    /// Reads files and takes what they say; `true` beside a path: it is complete, and counts as it is.
+    async fn read(&mut self, paths: Vec<(PathBuf, bool)>) -> Result<(), FolderError> {
+        let read = move || paths.into_iter().map(|(path, complete)| (FileRead::of(&path), path, complete)).collect();
+        let read: Vec<_> = tokio::task::spawn_blocking(read).await?;
+        for (read, path, complete) in read {
+            if !self.take(path.clone(), read, complete) {
                 self.pending.hold(path);
             }
         }
+        Ok(())
     }
 
     /// Whether it was taken. What is still open for writing is taken only if it is sound and takes nothing away:
     /// otherwise it is most likely a part of what is to come.
-    async fn read(&mut self, path: PathBuf, complete: bool) -> bool {
-        let stamp = tokio::fs::metadata(&path).await.map(|meta| Stamp::of(&meta)).ok();
-        let contents = match tokio::fs::read(&path).await {
-            Ok(bytes) => document::read(&bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                self.folder.remove(&path);
-                return true;
-            }
-            Err(error) => Err(Broken::Unreadable(error)),
+    fn take(&mut self, path: PathBuf, read: FileRead, complete: bool) -> bool {
+        let Some(contents) = read.contents else {
+            self.folder.remove(&path);
+            return true;
         };
         if !complete && !contents.as_ref().is_ok_and(|contents| self.folder.only_adds(&path, contents)) {
             return false;
         }
-        self.folder.set(path, stamp, contents);
+        self.folder.set(path, read.stamp, contents);
         true
+    }
+}
+
+/// A file as it was read.
+struct FileRead {
+    stamp: Option<Stamp>,
+    /// None: it is not there.
+    contents: Option<Result<Contents, Broken>>,
+}
+
+impl FileRead {
+    /// Blocks.
+    fn of(path: &Path) -> Self {
+        let stamp = std::fs::metadata(path).map(|meta| Stamp::of(&meta)).ok();
+        let contents = match std::fs::read(path) {
+            Ok(bytes) => Some(document::read(&bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => Some(Err(Broken::Unreadable(error))),
+        };
+        Self { stamp, contents }
     }
 }
 

@@ -42,6 +42,11 @@ impl Watcher {
         Ok(Self { path: path.to_owned(), watcher, notices })
     }
 
+    /// A notice that is there already.
+    pub(super) fn ready(&mut self) -> Option<Notice> {
+        self.notices.try_recv().ok()
+    }
+
     /// The next notice. Cancel-safe.
     pub(super) async fn next(&mut self) -> Notice {
         match self.notices.recv().await {
