@@ -9,6 +9,7 @@ mod certification;
 mod codec;
 mod feed;
 mod hub;
+mod lag;
 mod listener;
 mod outbox;
 mod picture;

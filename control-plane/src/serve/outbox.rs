@@ -102,6 +102,11 @@ impl Outbox {
         }
     }
 
+    /// Since when the oldest update is that was sent and has not been said to be applied.
+    pub(super) fn behind_since(&self) -> Option<Instant> {
+        self.lock().unconfirmed.values().map(|(_, since)| *since).min()
+    }
+
     fn take(&self) -> Option<Bytes> {
         let mut state = self.lock();
         let slot = state.queue.pop_front()?;

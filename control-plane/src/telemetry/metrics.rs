@@ -3,7 +3,7 @@
 use std::{sync::PoisonError, time::Duration};
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
 
@@ -21,6 +21,8 @@ pub struct Metrics {
     shown: std::sync::Mutex<Vec<[String; 3]>>,
     /// Streams of proxies that are open.
     pub streams: IntGauge,
+    streams_behind: IntGauge,
+    lag_seconds: Gauge,
     updates: IntCounterVec,
     resolve_seconds: HistogramVec,
     certificates: IntCounterVec,
@@ -99,6 +101,14 @@ impl Metrics {
             broken_files: gauge("weft_registry_broken_files", "Files whose last good state is kept.")?,
             shown: std::sync::Mutex::default(),
             streams: gauge("weft_control_streams", "Streams of proxies that are open.")?,
+            streams_behind: gauge(
+                "weft_control_streams_behind",
+                "Streams whose proxy has not confirmed an update for more than 5 s.",
+            )?,
+            lag_seconds: Gauge::new(
+                "weft_control_lag_seconds",
+                "How long the update has been under way that has waited longest for its proxy to confirm it.",
+            )?,
             updates: counters("weft_control_updates_total", "Updates lined up for subscribers.", &["kind"])?,
             resolve_seconds: HistogramVec::new(resolve, &["kind"])?,
             certificates: counters(
@@ -131,6 +141,8 @@ impl Metrics {
         registry.register(Box::new(self.complaints.clone()))?;
         registry.register(Box::new(self.broken_files.clone()))?;
         registry.register(Box::new(self.streams.clone()))?;
+        registry.register(Box::new(self.streams_behind.clone()))?;
+        registry.register(Box::new(self.lag_seconds.clone()))?;
         registry.register(Box::new(self.updates.clone()))?;
         registry.register(Box::new(self.resolve_seconds.clone()))?;
         registry.register(Box::new(self.certificates.clone()))?;
@@ -162,6 +174,12 @@ impl Metrics {
         now.iter().for_each(|one| self.complaints.with_label_values(&[&one[0], &one[1], &one[2]]).set(1));
         self.broken_files.set(i64::try_from(condition.broken.len()).unwrap_or(i64::MAX));
         *shown = now;
+    }
+
+    /// How many streams are behind, and by how much the one that is most.
+    pub fn lag(&self, behind: i64, longest: Duration) {
+        self.streams_behind.set(behind);
+        self.lag_seconds.set(longest.as_secs_f64());
     }
 
     /// Updates of one kind of topic.
