@@ -66,6 +66,7 @@ impl Admin {
             .route("/live", get(|| async { "live\n" }))
             .route("/ready", get(ready))
             .route("/metrics", get(metrics))
+            .route("/targets", get(targets))
             .route("/snapshot", get(snapshot))
             .route("/rotate-issuer", post(rotate_issuer))
             .with_state(self)
@@ -89,6 +90,10 @@ async fn metrics(State(admin): State<Admin>) -> Response {
         Ok(text) => ([("content-type", "text/plain; version=0.0.4")], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
+}
+
+async fn targets(State(admin): State<Admin>) -> Response {
+    Json(admin.hub.targets()).into_response()
 }
 
 async fn snapshot(State(admin): State<Admin>, ConnectInfo(client): ConnectInfo<SocketAddr>) -> Response {

@@ -51,9 +51,19 @@ fn slice() -> impl Strategy<Value = Object> {
 fn pod() -> impl Strategy<Value = Object> {
     (name(), 0..2i64, prop::collection::vec(address(), 0..2), labels(), any::<bool>()).prop_map(
         |(name, created, addresses, labels, meshed)| {
-            let service_account = "default".to_owned();
+            let (service_account, workload) = ("default".to_owned(), String::new());
             let (ports, opaque_ports) = (Vec::new(), Vec::new());
-            Object::Pod(Pod { name, created, addresses, service_account, labels, meshed, ports, opaque_ports })
+            Object::Pod(Pod {
+                name,
+                created,
+                workload,
+                addresses,
+                service_account,
+                labels,
+                meshed,
+                ports,
+                opaque_ports,
+            })
         },
     )
 }

@@ -182,6 +182,8 @@ pub struct Pod {
     pub name: ObjectName,
     /// Seconds since the epoch; 0 where it is not said.
     pub created: i64,
+    /// What it is one of, as people name it: its Deployment, StatefulSet, DaemonSet or Job; its own name where it is none's.
+    pub workload: String,
     /// Addresses that are this pod's alone: none on the host's network, and none once it has ended.
     pub addresses: Vec<IpAddr>,
     /// Its service account.

@@ -15,6 +15,7 @@ mod outbox;
 mod picture;
 mod session;
 mod subscriber;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod topic;
@@ -25,4 +26,5 @@ pub use hub::{Hub, HubSettings};
 pub use listener::{Listener, ListenerSettings};
 pub use picture::{Picture, StreamPicture};
 pub use subscriber::{Subscriber, TooManySubscriptions};
+pub use targets::Target;
 pub use watch::{Services, WatchSettings};

@@ -11,6 +11,7 @@ mod service;
 mod slice;
 #[cfg(test)]
 mod tests;
+mod workload;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use weft_api::AppProtocol;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{Pod as KubernetesPod, PodSpec, PodStatus};
 
-use super::{Finding, INJECTED, Problem, created, is_tcp, name, opaque_ports, port};
+use super::{Finding, INJECTED, Problem, created, is_tcp, name, opaque_ports, port, workload::workload};
 use crate::index::{ContainerPort, Pod};
 
 /// A pod as the index holds it.
@@ -18,6 +18,7 @@ pub fn pod(pod: &KubernetesPod, warnings: &mut Vec<Finding>) -> Result<Pod, Find
     Ok(Pod {
         name: name(&pod.metadata)?,
         created: created(&pod.metadata),
+        workload: workload(&pod.metadata),
         addresses: addresses(spec, pod.status.as_ref())?,
         service_account: account.unwrap_or_else(|| "default".to_owned()),
         labels: pod.metadata.labels.clone().unwrap_or_default(),
