@@ -10,10 +10,14 @@ use rcgen::{
 use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, pem::PemObject};
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
-use crate::{SpiffeId, Validity, ValidityError, digest::sha256_hex, leaf::issuer_id};
+use crate::{
+    SpiffeId, Validity, ValidityError, digest::sha256_hex, leaf::issuer_id, peer::MOST_CERTIFICATES, text::pem_of,
+};
 
 /// Bytes of a request. Ours take about 300.
 const MOST_REQUEST_BYTES: usize = 4096;
+/// Certificates between an issuer and its root: what peers accept, less the leaf and the issuer.
+const MOST_ABOVE: usize = MOST_CERTIFICATES - 2;
 
 /// The mesh's root: its certificate is the trust anchor, its key signs issuers and nothing else.
 pub struct Root(Authority);
@@ -22,6 +26,8 @@ pub struct Root(Authority);
 pub struct Issuer {
     authority: Authority,
     id: String,
+    /// Between it and the root, when the root has not signed it itself.
+    above: Vec<CertificateDer<'static>>,
 }
 
 pub(crate) struct Authority {
@@ -51,6 +57,12 @@ pub enum AuthorityError {
     /// The key is another certificate's.
     #[error("the authority's key does not belong to its certificate")]
     OtherKey,
+    /// Peers refuse chains of that many certificates.
+    #[error("a chain of {count} certificates is too long: {MOST_ABOVE} may stand between the issuer and the root")]
+    TooLong {
+        /// How many there are.
+        count: usize,
+    },
 }
 
 /// A request that gets no leaf.
@@ -87,7 +99,7 @@ impl Root {
         Ok(Self(Authority::new(certificate, key)?))
     }
 
-    /// A root from what [`Root::to_pem`] wrote, or from an operator's own certificate and key (PKCS #8).
+    /// A root from what [`Root::to_pem`] wrote, or from an operator's own certificate and key (PKCS #8, SEC1 or PKCS #1).
     ///
     /// # Errors
     /// When the text does not hold an authority's certificate and its key.
@@ -97,7 +109,22 @@ impl Root {
 
     /// Certificate and private key. Secret.
     pub fn to_pem(&self) -> String {
-        self.0.to_pem()
+        self.certificate_pem() + &self.key_pem()
+    }
+
+    /// The certificate alone.
+    pub fn certificate_pem(&self) -> String {
+        pem_of(&self.0.certificate)
+    }
+
+    /// The private key alone, in PKCS #8. Secret.
+    pub fn key_pem(&self) -> String {
+        self.0.signer.key().serialize_pem()
+    }
+
+    /// Hex of the SHA-256 of its public key (SPKI).
+    pub fn id(&self) -> String {
+        sha256_hex(&self.0.signer.key().subject_public_key_info())
     }
 
     /// The trust anchor.
@@ -123,22 +150,38 @@ impl Issuer {
         Self::new(Authority::new(certificate, key)?)
     }
 
-    /// An issuer from what [`Issuer::to_pem`] wrote, or from an operator's own certificate and key (PKCS #8).
+    /// An issuer from what [`Issuer::to_pem`] wrote, or from an operator's own certificate and key (PKCS #8, SEC1 or
+    /// PKCS #1). Certificates after the first lead towards the root.
     ///
     /// # Errors
     /// When the text does not hold an authority's certificate and its key.
     pub fn from_pem(text: &str) -> Result<Self, AuthorityError> {
-        Self::new(Authority::from_pem(text)?)
+        let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+        let above: Vec<_> = all.map_err(AuthorityError::NoCertificate)?.into_iter().skip(1).collect();
+        if above.len() > MOST_ABOVE {
+            return Err(AuthorityError::TooLong { count: above.len() });
+        }
+        Ok(Self { above, ..Self::new(Authority::from_pem(text)?)? })
     }
 
     fn new(authority: Authority) -> Result<Self, AuthorityError> {
         let id = issuer_id(&authority.certificate).ok_or(AuthorityError::NotAuthority)?;
-        Ok(Self { authority, id })
+        Ok(Self { authority, id, above: Vec::new() })
     }
 
-    /// Certificate and private key. Secret.
+    /// Certificates and private key. Secret.
     pub fn to_pem(&self) -> String {
-        self.authority.to_pem()
+        self.certificate_pem() + &self.key_pem()
+    }
+
+    /// The certificate, and after it those that lead towards the root.
+    pub fn certificate_pem(&self) -> String {
+        std::iter::once(&self.authority.certificate).chain(&self.above).map(pem_of).collect()
+    }
+
+    /// The private key alone, in PKCS #8. Secret.
+    pub fn key_pem(&self) -> String {
+        self.authority.signer.key().serialize_pem()
     }
 
     /// The issuer's own certificate.
@@ -156,7 +199,7 @@ impl Issuer {
         &self.id
     }
 
-    /// A leaf for `identity` and the request's key, with the issuer's certificate after it.
+    /// A leaf for `identity` and the request's key, with the issuer's certificate after it, and what stands above that.
     ///
     /// What the request says beside its key is ignored. The leaf's life ends with the issuer's at the latest.
     ///
@@ -179,7 +222,8 @@ impl Issuer {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         let leaf = params.signed_by(&key, &self.authority.signer).map_err(IssueError::Sign)?;
-        Ok(vec![leaf.der().clone(), self.authority.certificate.clone()])
+        let own = [leaf.der(), &self.authority.certificate];
+        Ok(own.into_iter().chain(&self.above).cloned().collect())
     }
 }
 
@@ -234,11 +278,6 @@ impl Authority {
         let key = rustls_pki_types::PrivateKeyDer::from_pem_slice(text.as_bytes());
         let key = rcgen::KeyPair::try_from(&key.map_err(AuthorityError::NoKey)?)?;
         Self::new(certificate, key)
-    }
-
-    fn to_pem(&self) -> String {
-        let certificate = pem::Pem::new("CERTIFICATE", self.certificate.as_ref());
-        pem::encode(&certificate) + &self.signer.key().serialize_pem()
     }
 }
 

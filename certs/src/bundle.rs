@@ -1,11 +1,12 @@
 //! What is trusted: one or more roots, more than one while a rotation is under way.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 use rustls::RootCertStore;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
-use crate::digest::sha256;
+use crate::{Validity, digest::sha256, text::pem_of};
 
 /// Roots at once. A rotation needs two, a federation a few.
 const MOST_ANCHORS: usize = 32;
@@ -18,6 +19,7 @@ pub struct TrustBundle {
     anchors: Arc<[CertificateDer<'static>]>, // sorted, each once
     roots: Arc<RootCertStore>,
     version: u64,
+    not_after: SystemTime,
 }
 
 /// A set of roots that nothing can be verified with.
@@ -57,7 +59,8 @@ impl TrustBundle {
             roots.add(anchor.clone()).map_err(BundleError::Anchor)?;
         }
         let version = version(&anchors);
-        Ok(Self { anchors: anchors.into(), roots: Arc::new(roots), version })
+        let not_after = anchors.iter().filter_map(end).min().unwrap_or(SystemTime::UNIX_EPOCH);
+        Ok(Self { anchors: anchors.into(), roots: Arc::new(roots), version, not_after })
     }
 
     /// A bundle from a file's text: every certificate in it is a root.
@@ -71,7 +74,7 @@ impl TrustBundle {
 
     /// The roots as a file's text.
     pub fn to_pem(&self) -> String {
-        self.anchors.iter().map(|anchor| pem::encode(&pem::Pem::new("CERTIFICATE", anchor.as_ref()))).collect()
+        self.anchors.iter().map(pem_of).collect()
     }
 
     /// This bundle and `other` together, as a rotation needs them.
@@ -87,6 +90,11 @@ impl TrustBundle {
         &self.anchors
     }
 
+    /// When the first of the roots is over. Who verifies a chain does not ask: it is for those who replace roots.
+    pub fn not_after(&self) -> SystemTime {
+        self.not_after
+    }
+
     /// A hash of the content: equal wherever the same roots are trusted.
     pub fn version(&self) -> u64 {
         self.version
@@ -95,6 +103,11 @@ impl TrustBundle {
     pub(crate) fn roots(&self) -> &Arc<RootCertStore> {
         &self.roots
     }
+}
+
+/// None: rustls reads it and the parser of certificates does not.
+fn end(anchor: &CertificateDer<'_>) -> Option<SystemTime> {
+    Some(Validity::of(&X509Certificate::from_der(anchor).ok()?.1).not_after)
 }
 
 fn version(anchors: &[CertificateDer<'_>]) -> u64 {
@@ -119,10 +132,10 @@ impl fmt::Debug for TrustBundle {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
     use super::*;
-    use crate::{Root, Validity};
+    use crate::Root;
 
     fn root() -> CertificateDer<'static> {
         Root::generate(Validity::lasting(SystemTime::now(), Duration::from_secs(60))).unwrap().certificate().clone()

@@ -17,6 +17,7 @@ mod name;
 mod peer;
 mod renewal;
 mod serving;
+mod text;
 mod tls;
 mod validity;
 
