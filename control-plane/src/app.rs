@@ -4,32 +4,23 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
-use tokio::{
-    net::TcpListener,
-    sync::watch,
-    time::{Instant, sleep},
-};
-use tracing::{info, warn};
+use tokio::{net::TcpListener, sync::watch};
+use tracing::info;
 use weft_certs::SpiffeId;
 
 use crate::{
     admin::Admin,
     config::Config,
-    identity::{Authority, AuthorityError, AuthoritySettings},
+    identity::{Authority, AuthorityError, AuthoritySettings, Proofs, maintain},
     registry::{Condition, Event, Registry, file::FileRegistry},
     resolve::Mesh,
-    serve::{Feed, Hub, HubSettings, Listener, ListenerSettings, Services, WatchSettings},
+    serve::{Feed, Hub, HubSettings, Listener, ListenerSettings, Services, WatchSettings, pass_trust_on},
     shutdown::{Shutdown, TaskFailed},
     telemetry::Metrics,
 };
-
-/// The authority is looked at this often at least: a wall clock may have been set.
-const LOOK_AT_AUTHORITY: Duration = Duration::from_secs(600);
-/// And this often at most, should a renewal fail or leaves live for a moment only.
-const AUTHORITY_PAUSE: Duration = Duration::from_secs(1);
 
 /// A control plane that cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +29,7 @@ pub enum StartError {
     #[error("WEFT_TRUST_DOMAIN and WEFT_CONTROL_PLANE_NAMESPACE make no identity")]
     Identity(#[from] weft_certs::SpiffeIdError),
     /// The certificate authority cannot be had.
-    #[error("the certificate authority in WEFT_STATE_DIR cannot be used")]
+    #[error("there is no certificate authority")]
     Authority(#[from] AuthorityError),
     /// The metrics are wrong among themselves.
     #[error("the metrics cannot be set up")]
@@ -74,11 +65,12 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let shutdown = Shutdown::default();
         let metrics = Arc::new(Metrics::new().map_err(|error| StartError::Metrics(error.into()))?);
-        let authority = Arc::new(Authority::open(AuthoritySettings {
-            folder: config.state_folder.clone(),
+        let settings = AuthoritySettings {
             identity: SpiffeId::control_plane(&config.trust_domain, &config.namespace)?,
             leaf_lifetime: config.leaf_lifetime,
-        })?);
+            issuer_lifetime: config.issuer_lifetime,
+        };
+        let authority = Arc::new(Authority::in_folder(settings, &config.state_folder)?);
         let mesh = Mesh { trust_domain: config.trust_domain.clone(), ranges: config.cluster_ranges.clone() };
         let (bundle, max_subscriptions) = (authority.bundle(), config.max_subscriptions);
         let hub = Hub::new(HubSettings { mesh, bundle, max_subscriptions }, metrics.clone());
@@ -95,10 +87,14 @@ impl App {
         let changes = feed(hub.clone(), &shutdown);
         shutdown.spawn_apart("registry", registry.run(changes, shutdown.drain_token()));
         shutdown.spawn("condition", show_condition(condition.clone(), metrics.clone(), shutdown.clone()));
-        shutdown.spawn("authority", maintain(authority.clone(), metrics.clone(), shutdown.clone()));
+        // A folder has one user, who does not have to be elected.
+        let (_, alone) = watch::channel(true);
+        shutdown.spawn("authority", maintain(authority.clone(), alone, metrics.clone(), shutdown.drain_token()));
         let watch =
             WatchSettings { admitted_per_second: config.streams_per_second, admission_wait: config.stream_wait };
-        let services = Services::new(hub.clone(), authority.clone(), watch, shutdown.clone());
+        shutdown.spawn("trust", pass_trust_on(hub.clone(), authority.trust(), shutdown.drain_token()));
+        let proofs = Proofs::JoinTokens(config.state_folder.clone());
+        let services = Services::new(hub.clone(), authority.clone(), proofs, watch, shutdown.clone());
         let connections = ListenerSettings { max_connections: config.max_connections };
         let listener = Listener::new(listener, services, connections);
         shutdown.spawn("listener", async move {
@@ -173,31 +169,4 @@ async fn show_condition(
             changed = condition.changed() => changed?,
         }
     }
-}
-
-/// Keeps the control plane's own leaf and the issuer fresh. What fails is tried again: there is time.
-async fn maintain(authority: Arc<Authority>, metrics: Arc<Metrics>, shutdown: Shutdown) -> Result<(), AuthorityError> {
-    // Half of the jitter's range: one replica has nobody to keep clear of.
-    const JITTER: f64 = 0.5;
-    loop {
-        metrics.certificate_expiry.set(unix_seconds(authority.own_expiry()));
-        let due = authority.next_maintenance(JITTER);
-        let left = due.duration_since(SystemTime::now()).unwrap_or_default();
-        let began = Instant::now();
-        tokio::select! {
-            biased;
-            () = shutdown.draining() => return Ok(()),
-            () = sleep(left.clamp(AUTHORITY_PAUSE, LOOK_AT_AUTHORITY)) => {}
-        }
-        if began.elapsed() >= left
-            && let Err(error) = authority.maintain().await
-        {
-            warn!(%error, "the control plane's own certificate could not be renewed");
-        }
-    }
-}
-
-fn unix_seconds(moment: SystemTime) -> i64 {
-    let since = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

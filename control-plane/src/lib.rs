@@ -6,10 +6,12 @@
 pub mod admin;
 pub mod app;
 pub mod config;
+pub mod error;
 pub mod identity;
 pub mod index;
 pub mod inject;
 pub mod listen;
+mod pace;
 pub mod registry;
 pub mod resolve;
 pub mod serve;

@@ -1,4 +1,4 @@
-//! How fast streams are let in: so many per second, evenly. Who would have to wait too long is sent away.
+//! How fast work is let in: so many per second, evenly. Who would have to wait too long is sent away.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -7,8 +7,8 @@ use std::{
 
 use tokio::time::{Instant, sleep_until};
 
-/// Lets streams in at a bounded rate.
-pub(super) struct Admission {
+/// Lets callers in at a bounded rate.
+pub struct Pace {
     interval: Duration,
     longest: Duration,
     next: Mutex<Option<Instant>>,
@@ -16,17 +16,17 @@ pub(super) struct Admission {
 
 /// The line is too long.
 #[derive(Debug, thiserror::Error)]
-#[error("too many streams begin at once")]
-pub(super) struct TooMany;
+#[error("the line is too long, come back later")]
+pub struct TooMany;
 
-impl Admission {
-    /// `per_second`: streams, at least 1. `longest`: the longest wait.
-    pub(super) fn new(per_second: u32, longest: Duration) -> Self {
+impl Pace {
+    /// `per_second`: callers, at least 1. `longest`: the longest wait.
+    pub fn new(per_second: u32, longest: Duration) -> Self {
         Self { interval: Duration::from_secs(1) / per_second.max(1), longest, next: Mutex::default() }
     }
 
-    /// Waits for this stream's turn. Cancel-safe; the turn is lost then.
-    pub(super) async fn turn(&self) -> Result<(), TooMany> {
+    /// Waits for this caller's turn. Cancel-safe; the turn is lost then.
+    pub async fn turn(&self) -> Result<(), TooMany> {
         let turn = self.line_up(Instant::now())?;
         sleep_until(turn).await;
         Ok(())
@@ -48,17 +48,17 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn streams_are_let_in_evenly_and_a_long_line_is_cut() {
-        let admission = Admission::new(10, Duration::from_millis(250));
+    async fn callers_are_let_in_evenly_and_a_long_line_is_cut() {
+        let pace = Pace::new(10, Duration::from_millis(250));
         let start = Instant::now();
         let mut waits = Vec::new();
         for _ in 0..4 {
-            waits.push(admission.line_up(start).map(|turn| (turn - start).as_millis()).ok());
+            waits.push(pace.line_up(start).map(|turn| (turn - start).as_millis()).ok());
         }
         assert_eq!(waits, [Some(0), Some(100), Some(200), None]);
-        admission.turn().await.unwrap_err();
+        pace.turn().await.unwrap_err();
         tokio::time::advance(Duration::from_millis(50)).await;
-        admission.turn().await.unwrap();
+        pace.turn().await.unwrap();
         assert_eq!(start.elapsed().as_millis(), 300);
     }
 }

@@ -110,7 +110,7 @@ async fn rotate_issuer(State(admin): State<Admin>, ConnectInfo(client): ConnectI
     match admin.authority.rotate_issuer().await {
         Ok(issuer) => {
             info!(issuer, "issuer replaced");
-            admin.metrics.issuer_rotations.inc();
+            admin.metrics.certificates.issuer_rotations.inc();
             Json(Rotated { issuer }).into_response()
         }
         Err(error) => {

@@ -17,9 +17,9 @@ use crate::{
 fn admin(condition: Condition) -> (TempDir, Admin) {
     let folder = TempDir::new().unwrap();
     let identity = SpiffeId::control_plane("cluster.local", "weft").unwrap();
-    let settings =
-        AuthoritySettings { folder: folder.path().to_owned(), identity, leaf_lifetime: Duration::from_secs(60) };
-    let authority = Arc::new(Authority::open(settings).unwrap());
+    let (leaf_lifetime, issuer_lifetime) = (Duration::from_secs(60), Duration::from_secs(3600));
+    let settings = AuthoritySettings { identity, leaf_lifetime, issuer_lifetime };
+    let authority = Arc::new(Authority::in_folder(settings, folder.path()).unwrap());
     let metrics = Arc::new(Metrics::new().unwrap());
     metrics.condition(&condition);
     let hub = HubSettings { mesh: mesh(), bundle: authority.bundle(), max_subscriptions: 1 };

@@ -71,6 +71,9 @@ settings! {
     leaf_lifetime: Duration = "WEFT_LEAF_LIFETIME" ("a duration such as 24h") Some("24h"), setting::duration;
         "How long leaves live; they are renewed at about 70 % of it";
         "A day: a stolen key is worth little, and an outage of a night ends nothing";
+    issuer_lifetime: Duration = "WEFT_ISSUER_LIFETIME" ("a duration such as 8760h") Some("8760h"), setting::duration;
+        "How long the issuers live that Weft makes; each is replaced once two thirds of its life are over";
+        "A year, as the field has it: the old issuer stays good for four months after it was replaced";
     streams_per_second: u32 = "WEFT_STREAMS_PER_SECOND" ("a number above 0") Some("500"), setting::count;
         "New Watch streams that are let in per second";
         "2,000 proxies that come back at once are served within four seconds, without a peak";

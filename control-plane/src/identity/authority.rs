@@ -1,90 +1,84 @@
-//! The certificate authority: a root, an issuer signed by it, and the control plane's own leaf.
+//! The certificate authority: it signs leaves with the issuer that its keys name, and is one's own first customer.
 
 use std::{
-    path::PathBuf,
+    path::Path,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use tokio::sync::Mutex;
-use weft_api::pb;
+use tokio::sync::{Mutex, watch};
 use weft_certs::{
-    CertificateRequest, Issuer, KeyPair, Leaf, Root, SpiffeId, TrustBundle, Validity, control_server, renew_at,
+    CertificateRequest, IssueError, Issuer, KeyPair, Leaf, SpiffeId, TrustBundle, Untrusted, Validity, control_server,
+    renew_at,
 };
 
-use super::{
-    caller::{Caller, ProofError, Proven},
-    files::{self, FileError},
-};
-
-const ROOT_LIFETIME: Duration = Duration::from_secs(10 * 365 * 86_400);
-const ISSUER_LIFETIME: Duration = Duration::from_secs(365 * 86_400);
-/// An issuer with less than this left is replaced: its leaves could not live their time.
-const ISSUER_RESERVE: Duration = Duration::from_secs(30 * 86_400);
+use super::keys::{Folder, FolderError, Keys, Lifetimes, SecretError, Secrets, Store};
 
 /// What the authority goes by.
 #[derive(Clone, Debug)]
 pub struct AuthoritySettings {
-    /// The state folder. Keys are below it in `ca/`, the bootstrap bundle is `trust-bundle.pem` in it.
-    pub folder: PathBuf,
     /// Who the control plane is.
     pub identity: SpiffeId,
     /// How long workloads' leaves live.
     pub leaf_lifetime: Duration,
+    /// How long new issuers live. One with a third of its life left is replaced: its leaves could soon not live theirs.
+    pub issuer_lifetime: Duration,
 }
 
-/// Signs leaves, and is one's own first customer.
+/// Signs leaves.
 pub struct Authority {
     settings: AuthoritySettings,
+    store: Store,
     current: ArcSwap<Current>,
+    trust: watch::Sender<Trust>,
     /// One rotation at a time.
     rotation: Mutex<()>,
 }
 
+/// Whom the mesh trusts, and who signs for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// The roots.
+    pub bundle: TrustBundle,
+    /// The issuer: hex of the SHA-256 of its public key.
+    pub issuer: Arc<str>,
+}
+
 struct Current {
-    issuer: Issuer,
-    bundle: TrustBundle,
+    keys: Keys,
     own: Leaf,
     server: Arc<ServerConfig>,
 }
 
-/// An authority that cannot be had.
+/// An authority that cannot be had, or keys that it does not take.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
-    /// Its folder cannot be used.
+    /// The folder of its keys.
+    #[error("the certificate authority in WEFT_STATE_DIR cannot be used")]
+    Folder(#[from] FolderError),
+    /// The Secrets of its keys.
     #[error(transparent)]
-    File(#[from] FileError),
-    /// A key or certificate in the folder is not good.
-    #[error(transparent)]
-    Authority(#[from] weft_certs::AuthorityError),
-    /// The bundle is not good.
-    #[error(transparent)]
-    Bundle(#[from] weft_certs::BundleError),
+    Secrets(#[from] SecretError),
+    /// The issuer's time is over.
+    #[error("the issuer has expired: renew it, or delete it where Weft has the root's key and it is made anew")]
+    IssuerExpired,
+    /// Nobody who trusts the bundle would believe the issuer's leaves.
+    #[error("the issuer's leaves do not hold under the trust anchor: it must be signed by it, and be an authority's")]
+    NotUnderAnchor(#[source] Untrusted),
     /// The control plane's own key could not be made.
     #[error(transparent)]
     Key(#[from] weft_certs::KeyError),
     /// The control plane's own leaf could not be issued.
     #[error(transparent)]
-    Issue(#[from] weft_certs::IssueError),
+    Issue(#[from] IssueError),
     /// The control plane's own leaf is not good.
     #[error(transparent)]
     Leaf(#[from] weft_certs::LeafError),
     /// TLS does not take the control plane's own leaf.
     #[error(transparent)]
     Tls(#[from] weft_certs::TlsError),
-}
-
-/// A request that gets no certificate.
-#[derive(Debug, thiserror::Error)]
-pub enum CertifyError {
-    /// Its proof proves nothing.
-    #[error(transparent)]
-    Proof(#[from] ProofError),
-    /// It is no request that can be signed.
-    #[error(transparent)]
-    Request(#[from] weft_certs::IssueError),
 }
 
 /// A certificate, and whom its holder believes.
@@ -103,36 +97,40 @@ impl Authority {
     ///
     /// # Errors
     /// The folder cannot be used, or what it holds is not good.
-    pub fn open(settings: AuthoritySettings) -> Result<Self, AuthorityError> {
-        let now = SystemTime::now();
-        files::private_folder(&settings.folder.join("ca"))?;
-        let root_path = settings.folder.join("ca/root.pem");
-        let root = match files::text(&root_path)? {
-            Some(text) => Root::from_pem(&text)?,
-            None => {
-                let root = Root::generate(Validity::lasting(now, ROOT_LIFETIME))?;
-                files::put(&root_path, &root.to_pem(), 0o600)?;
-                root
-            }
-        };
-        let issuer = match files::text(&settings.folder.join("ca/issuer.pem"))? {
-            Some(text) => Issuer::from_pem(&text)?,
-            None => new_issuer(&settings, &root, now)?,
-        };
-        let bundle = TrustBundle::new([root.certificate().clone()])?;
-        files::put(&settings.folder.join("trust-bundle.pem"), &bundle.to_pem(), 0o644)?;
-        let current = Current::new(&settings, issuer, bundle, now)?;
-        Ok(Self { settings, current: ArcSwap::from_pointee(current), rotation: Mutex::default() })
+    pub fn in_folder(settings: AuthoritySettings, folder: &Path) -> Result<Self, AuthorityError> {
+        let folder = Folder::new(folder);
+        let keys = folder.open(settings.lifetimes(SystemTime::now()))?;
+        Self::new(settings, Store::Folder(folder), keys)
+    }
+
+    /// The authority of two Secrets; on the first start they are made.
+    ///
+    /// # Errors
+    /// The Secrets cannot be used, or what they hold is not good.
+    pub async fn in_secrets(settings: AuthoritySettings, secrets: Secrets) -> Result<Self, AuthorityError> {
+        let keys = secrets.open(settings.lifetimes(SystemTime::now())).await?;
+        Self::new(settings, Store::Secrets(Box::new(secrets)), keys)
+    }
+
+    fn new(settings: AuthoritySettings, store: Store, keys: Keys) -> Result<Self, AuthorityError> {
+        let current = Current::new(&settings, keys, SystemTime::now())?;
+        let trust = watch::Sender::new(current.trust());
+        Ok(Self { settings, store, current: ArcSwap::from_pointee(current), trust, rotation: Mutex::default() })
     }
 
     /// Whom the mesh trusts.
     pub fn bundle(&self) -> TrustBundle {
-        self.current.load().bundle.clone()
+        self.current.load().keys.bundle.clone()
     }
 
     /// Who signs now: hex of the SHA-256 of its public key.
     pub fn issuer_id(&self) -> String {
-        self.current.load().issuer.id().to_owned()
+        self.current.load().keys.issuer.id().to_owned()
+    }
+
+    /// Whom the mesh trusts and who signs, now and from now on.
+    pub fn trust(&self) -> watch::Receiver<Trust> {
+        self.trust.subscribe()
     }
 
     /// When the control plane's own leaf is over.
@@ -140,96 +138,125 @@ impl Authority {
         self.current.load().own.not_after()
     }
 
+    /// The keys of this moment.
+    pub(super) fn keys(&self) -> Keys {
+        self.current.load().keys.clone()
+    }
+
+    /// When the issuer is over.
+    pub fn issuer_expiry(&self) -> SystemTime {
+        self.current.load().keys.issuer.validity().not_after
+    }
+
+    /// When the first of the roots is over.
+    pub fn root_expiry(&self) -> SystemTime {
+        self.current.load().keys.bundle.not_after()
+    }
+
     /// TLS of the control plane's own port, with the leaf of this moment.
     pub fn server(&self) -> Arc<ServerConfig> {
         self.current.load().server.clone()
     }
 
-    /// Gives a caller a certificate for the identity that it proves.
-    ///
-    /// A join token is used up only by a request that gets its certificate.
+    /// Signs a leaf for an identity that has been proven, whatever name the request carries.
     ///
     /// # Errors
-    /// The proof is not good, or the request cannot be signed.
-    pub fn certify(&self, request: &pb::CertifyRequest, caller: &Caller) -> Result<Issued, CertifyError> {
-        let now = SystemTime::now();
-        let proven = Proven::by(request, caller, &self.settings.folder, now)?;
-        let identity = proven.identity.clone();
+    /// The request cannot be signed.
+    pub fn issue(&self, csr_der: &[u8], identity: &SpiffeId) -> Result<Issued, IssueError> {
         let current = self.current.load();
-        let validity = Validity::lasting(now, self.settings.leaf_lifetime);
-        let chain = current.issuer.issue(&request.csr_der, &identity, validity)?;
-        proven.redeem()?;
+        let validity = Validity::lasting(SystemTime::now(), self.settings.leaf_lifetime);
+        let chain = current.keys.issuer.issue(csr_der, identity, validity)?;
         let chain = chain.into_iter().map(|certificate| certificate.to_vec()).collect();
-        Ok(Issued { identity, chain, bundle: current.bundle.clone() })
+        Ok(Issued { identity: identity.clone(), chain, bundle: current.keys.bundle.clone() })
+    }
+
+    /// Takes keys that somebody else has put in the store. Whether they differ from those of before.
+    ///
+    /// # Errors
+    /// They are not good; those of before go on.
+    pub fn adopt(&self, keys: Keys) -> Result<bool, AuthorityError> {
+        let current = self.current.load();
+        if current.keys == keys {
+            return Ok(false);
+        }
+        self.take(Current::new(&self.settings, keys, SystemTime::now())?);
+        Ok(true)
     }
 
     /// Replaces the issuer by a new one under the same root. What the old one has signed stays good; from now on leaves
     /// are the new one's. Returns the new issuer's id.
     ///
     /// # Errors
-    /// The folder cannot be used; the old issuer then goes on.
+    /// The store cannot be used, or has no root key; the old issuer then goes on.
     pub async fn rotate_issuer(&self) -> Result<String, AuthorityError> {
         let _one_at_a_time = self.rotation.lock().await;
-        let now = SystemTime::now();
-        let root = self.root()?;
-        let issuer = new_issuer(&self.settings, &root, now)?;
-        let id = issuer.id().to_owned();
-        let current = Current::new(&self.settings, issuer, self.bundle(), now)?;
-        self.current.store(Arc::new(current));
+        let keys = self.store.replace_issuer(self.settings.lifetimes(SystemTime::now())).await?;
+        let id = keys.issuer.id().to_owned();
+        self.adopt(keys)?;
         Ok(id)
     }
 
-    /// When [`Authority::maintain`] has something to do next.
-    pub fn next_maintenance(&self, jitter: f64) -> SystemTime {
+    /// When [`Authority::renew_own`] is due.
+    pub fn own_renewal(&self, jitter: f64) -> SystemTime {
         let current = self.current.load();
-        let own = &current.own;
-        let issuer = current.issuer.validity().not_after.checked_sub(ISSUER_RESERVE).unwrap_or(SystemTime::UNIX_EPOCH);
-        renew_at(SystemTime::now(), own.not_before(), own.not_after(), jitter).min(issuer)
+        renew_at(SystemTime::now(), current.own.not_before(), current.own.not_after(), jitter)
     }
 
-    /// Renews the control plane's own leaf, and the issuer when little is left of it.
+    /// Renews the control plane's own leaf.
     ///
     /// # Errors
-    /// The folder cannot be used; what was there goes on.
-    pub async fn maintain(&self) -> Result<(), AuthorityError> {
-        let now = SystemTime::now();
-        let left = self.current.load().issuer.validity().not_after.duration_since(now).unwrap_or_default();
-        if left < ISSUER_RESERVE {
-            return self.rotate_issuer().await.map(drop);
-        }
-        let _one_at_a_time = self.rotation.lock().await;
-        let issuer = Issuer::from_pem(&self.current.load().issuer.to_pem())?;
-        self.current.store(Arc::new(Current::new(&self.settings, issuer, self.bundle(), now)?));
+    /// The issuer does not sign it any more; what was there goes on.
+    pub fn renew_own(&self) -> Result<(), AuthorityError> {
+        let keys = self.keys();
+        self.take(Current::new(&self.settings, keys, SystemTime::now())?);
         Ok(())
     }
 
-    /// The root's key is read when it is needed, and not kept.
-    fn root(&self) -> Result<Root, AuthorityError> {
-        let path = self.settings.folder.join("ca/root.pem");
-        let gone = || FileError { path: path.clone(), action: "read", source: std::io::ErrorKind::NotFound.into() };
-        Ok(Root::from_pem(&files::text(&path)?.ok_or_else(gone)?)?)
+    /// When the issuer is to be replaced: once two thirds of its life are over. None: that is not Weft's to do.
+    pub fn issuer_renewal(&self) -> Option<SystemTime> {
+        let current = self.current.load();
+        let validity = current.keys.replaceable.then(|| current.keys.issuer.validity())?;
+        let life = validity.not_after.duration_since(validity.not_before).unwrap_or_default();
+        Some(validity.not_before + life * 2 / 3)
+    }
+
+    fn take(&self, current: Current) {
+        let trust = current.trust();
+        self.current.store(Arc::new(current));
+        self.trust.send_if_modified(|known| {
+            let differs = *known != trust;
+            *known = trust;
+            differs
+        });
     }
 }
 
-fn new_issuer(settings: &AuthoritySettings, root: &Root, now: SystemTime) -> Result<Issuer, AuthorityError> {
-    let issuer = Issuer::generate(root, Validity::lasting(now, ISSUER_LIFETIME))?;
-    files::put(&settings.folder.join("ca/issuer.pem"), &issuer.to_pem(), 0o600)?;
-    Ok(issuer)
+impl AuthoritySettings {
+    fn lifetimes(&self, now: SystemTime) -> Lifetimes {
+        Lifetimes { now, issuer: self.issuer_lifetime }
+    }
 }
 
 impl Current {
-    fn new(
-        settings: &AuthoritySettings,
-        issuer: Issuer,
-        bundle: TrustBundle,
-        now: SystemTime,
-    ) -> Result<Self, AuthorityError> {
-        let key = KeyPair::generate()?;
-        let request = CertificateRequest::new(&key, &settings.identity)?;
-        let validity = Validity::lasting(now, settings.leaf_lifetime);
-        let chain = issuer.issue(request.der(), &settings.identity, validity)?;
-        let own = Leaf::new(chain, key)?;
-        let server = control_server(&own, &bundle)?;
-        Ok(Self { issuer, bundle, own, server })
+    fn new(settings: &AuthoritySettings, keys: Keys, now: SystemTime) -> Result<Self, AuthorityError> {
+        if keys.issuer.validity().not_after <= now {
+            return Err(AuthorityError::IssuerExpired);
+        }
+        let own = own_leaf(settings, &keys.issuer, now)?;
+        own.verify(&keys.bundle, now).map_err(AuthorityError::NotUnderAnchor)?;
+        let server = control_server(&own, &keys.bundle)?;
+        Ok(Self { keys, own, server })
     }
+
+    fn trust(&self) -> Trust {
+        Trust { bundle: self.keys.bundle.clone(), issuer: self.keys.issuer.id().into() }
+    }
+}
+
+fn own_leaf(settings: &AuthoritySettings, issuer: &Issuer, now: SystemTime) -> Result<Leaf, AuthorityError> {
+    let key = KeyPair::generate()?;
+    let request = CertificateRequest::new(&key, &settings.identity)?;
+    let validity = Validity::lasting(now, settings.leaf_lifetime);
+    let chain = issuer.issue(request.der(), &settings.identity, validity)?;
+    Ok(Leaf::new(chain, key)?)
 }

@@ -1,11 +1,14 @@
 //! Who a caller proves to be.
 
-use std::{net::SocketAddr, path::Path, time::SystemTime};
+use std::{net::SocketAddr, path::PathBuf, time::SystemTime};
 
 use weft_api::pb::{self, certify_request::Proof};
 use weft_certs::{Peer, SpiffeId};
 
-use super::tokens::{self, Claim, TokenError};
+use super::{
+    service_account::{ServiceAccounts, TokenRefused},
+    tokens::{self, Claim, TokenError},
+};
 
 /// The other end of a connection, as TLS has shown it.
 #[derive(Clone, Debug)]
@@ -31,9 +34,38 @@ pub enum ProofError {
     /// Service-account tokens are for control planes that run on Kubernetes.
     #[error("this control plane does not run on Kubernetes: use a join token")]
     NotOnKubernetes,
+    /// Join tokens are for control planes that do not.
+    #[error("this control plane runs on Kubernetes and takes no join tokens: use a projected service-account token")]
+    OnKubernetes,
     /// The join token is not good.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The service-account token is not good, or cannot be checked now.
+    #[error(transparent)]
+    ServiceAccount(#[from] TokenRefused),
+}
+
+impl ProofError {
+    /// Whether the same proof may be accepted soon.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::ServiceAccount(refused) => refused.is_transient(),
+            Self::Token(error) => matches!(error, TokenError::File(_)),
+            Self::Missing | Self::NoLeaf | Self::LeafExpired | Self::NotOnKubernetes | Self::OnKubernetes => false,
+        }
+    }
+
+    /// The reason, as metrics name it.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Missing => "no_proof",
+            Self::NoLeaf => "no_leaf",
+            Self::LeafExpired => "leaf_expired",
+            Self::NotOnKubernetes | Self::OnKubernetes => "other_platform",
+            Self::Token(_) => "join_token",
+            Self::ServiceAccount(refused) => refused.label(),
+        }
+    }
 }
 
 impl Caller {
@@ -50,33 +82,51 @@ impl Caller {
     }
 }
 
+/// The proofs that this control plane takes, beside a leaf of its own.
+pub enum Proofs {
+    /// Join tokens of a state folder.
+    JoinTokens(PathBuf),
+    /// Service-account tokens, on Kubernetes.
+    ServiceAccounts(Box<ServiceAccounts>),
+}
+
 /// An identity that a request for a certificate has proven.
 #[derive(Debug)]
-pub(super) struct Proven {
-    pub(super) identity: SpiffeId,
+pub struct Proven {
+    /// Who.
+    pub identity: SpiffeId,
     claim: Option<Claim>,
 }
 
-impl Proven {
+impl Proofs {
     /// What the request's proof proves.
-    pub(super) fn by(
-        request: &pb::CertifyRequest,
-        caller: &Caller,
-        folder: &Path,
-        now: SystemTime,
-    ) -> Result<Self, ProofError> {
-        match request.proof.as_ref().ok_or(ProofError::Missing)? {
-            Proof::JoinToken(token) => {
+    ///
+    /// # Errors
+    /// Nothing; [`ProofError::is_transient`] tells whether it may later.
+    pub async fn check(&self, request: &pb::CertifyRequest, caller: &Caller) -> Result<Proven, ProofError> {
+        let now = SystemTime::now();
+        let proven = |identity| Proven { identity, claim: None };
+        match (request.proof.as_ref().ok_or(ProofError::Missing)?, self) {
+            (Proof::Renewal(pb::Renewal {}), _) => Ok(proven(caller.identity(now)?.clone())),
+            (Proof::JoinToken(token), Self::JoinTokens(folder)) => {
                 let claim = tokens::find(folder, token.trim(), now)?;
-                Ok(Self { identity: claim.identity.clone(), claim: Some(claim) })
+                Ok(Proven { identity: claim.identity.clone(), claim: Some(claim) })
             }
-            Proof::Renewal(pb::Renewal {}) => Ok(Self { identity: caller.identity(now)?.clone(), claim: None }),
-            Proof::ServiceAccountToken(_) => Err(ProofError::NotOnKubernetes),
+            (Proof::ServiceAccountToken(token), Self::ServiceAccounts(accounts)) => {
+                Ok(proven(accounts.identify(token.trim(), caller.address.ip()).await?))
+            }
+            (Proof::JoinToken(_), Self::ServiceAccounts(_)) => Err(ProofError::OnKubernetes),
+            (Proof::ServiceAccountToken(_), Self::JoinTokens(_)) => Err(ProofError::NotOnKubernetes),
         }
     }
+}
 
-    /// Uses up what can be used only once.
-    pub(super) fn redeem(self) -> Result<(), ProofError> {
+impl Proven {
+    /// Uses up what can be used only once: for a request that gets its certificate, and for no other.
+    ///
+    /// # Errors
+    /// Somebody else has used it up in the meantime.
+    pub fn redeem(self) -> Result<(), ProofError> {
         Ok(self.claim.map_or(Ok(()), Claim::redeem)?)
     }
 }

@@ -1,14 +1,20 @@
 //! Identity: the certificate authority, and who a caller proves to be.
 //!
-//! Keys live in the state folder, readable by its owner alone. The certificates themselves are made in `weft-certs`;
-//! who may have which one is decided here.
+//! Keys live in a state folder, or on Kubernetes in Secrets. The certificates themselves are made in `weft-certs`; who
+//! may have which one is decided here.
 
 mod authority;
 mod caller;
 mod files;
+mod keys;
+mod maintain;
+mod service_account;
 #[cfg(test)]
 mod tests;
 pub mod tokens;
 
-pub use authority::{Authority, AuthorityError, AuthoritySettings, CertifyError, Issued};
-pub use caller::{Caller, ProofError};
+pub use authority::{Authority, AuthorityError, AuthoritySettings, Issued, Trust};
+pub use caller::{Caller, ProofError, Proofs, Proven};
+pub use keys::{Keys, SecretError, Secrets, follow};
+pub use maintain::maintain;
+pub use service_account::{KnownPod, KnownPods, ServiceAccounts, TokenRefused};

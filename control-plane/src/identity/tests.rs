@@ -16,8 +16,16 @@ fn users() -> SpiffeId {
 
 fn open(folder: &TempDir) -> Authority {
     let identity = SpiffeId::control_plane("cluster.local", "weft").unwrap();
-    let folder = folder.path().to_owned();
-    Authority::open(AuthoritySettings { folder, identity, leaf_lifetime: Duration::from_secs(3600) }).unwrap()
+    let (leaf_lifetime, issuer_lifetime) = (Duration::from_secs(3600), Duration::from_secs(360_000));
+    Authority::in_folder(AuthoritySettings { identity, leaf_lifetime, issuer_lifetime }, folder.path()).unwrap()
+}
+
+/// Asks as Certify does.
+async fn certify(folder: &TempDir, request: &pb::CertifyRequest, caller: &Caller) -> Result<Issued, ProofError> {
+    let proven = Proofs::JoinTokens(folder.path().to_owned()).check(request, caller).await?;
+    let issued = open(folder).issue(&request.csr_der, &proven.identity).unwrap();
+    proven.redeem()?;
+    Ok(issued)
 }
 
 fn stranger() -> Caller {
@@ -35,31 +43,31 @@ fn peer(issued: &Issued) -> Peer {
     Peer::of(&chain).unwrap()
 }
 
-#[test]
-fn a_join_token_gets_one_certificate_for_its_own_identity() {
+#[tokio::test]
+async fn a_join_token_gets_one_certificate_for_its_own_identity() {
     let folder = TempDir::new().unwrap();
-    let authority = open(&folder);
     let token = tokens::create(folder.path(), &users(), Duration::from_secs(60)).unwrap();
-    let issued = authority.certify(&request(Proof::JoinToken(token.clone())), &stranger()).unwrap();
+    let issued = certify(&folder, &request(Proof::JoinToken(token.clone())), &stranger()).await.unwrap();
     assert_eq!(peer(&issued).identity, users(), "whatever name the request carries");
-    let again = authority.certify(&request(Proof::JoinToken(token)), &stranger()).unwrap_err();
-    assert!(matches!(again, CertifyError::Proof(ProofError::Token(tokens::TokenError::Unknown))), "{again:?}");
+    let again = certify(&folder, &request(Proof::JoinToken(token)), &stranger()).await.unwrap_err();
+    assert!(matches!(again, ProofError::Token(tokens::TokenError::Unknown)), "{again:?}");
 }
 
-#[test]
-fn a_request_that_cannot_be_signed_does_not_use_up_its_token() {
+#[tokio::test]
+async fn a_join_token_is_good_until_it_is_redeemed() {
     let folder = TempDir::new().unwrap();
-    let authority = open(&folder);
     let token = tokens::create(folder.path(), &users(), Duration::from_secs(60)).unwrap();
-    let proof = Some(Proof::JoinToken(token.clone()));
-    authority.certify(&pb::CertifyRequest { csr_der: vec![1], proof }, &stranger()).unwrap_err();
-    authority.certify(&request(Proof::JoinToken(token)), &stranger()).unwrap();
+    let request = request(Proof::JoinToken(token));
+    let proofs = Proofs::JoinTokens(folder.path().to_owned());
+    let proven =
+        [proofs.check(&request, &stranger()).await.unwrap(), proofs.check(&request, &stranger()).await.unwrap()];
+    let [first, second] = proven.map(Proven::redeem);
+    assert!(first.is_ok() && second.is_err());
 }
 
-#[test]
-fn a_token_expires_and_is_nowhere_to_be_read() {
+#[tokio::test]
+async fn a_token_expires_and_is_nowhere_to_be_read() {
     let folder = TempDir::new().unwrap();
-    let authority = open(&folder);
     let token = tokens::create(folder.path(), &users(), Duration::ZERO).unwrap();
     let tokens_folder = folder.path().join("tokens");
     assert_eq!(fs::metadata(&tokens_folder).unwrap().permissions().mode() & 0o777, 0o700);
@@ -67,21 +75,20 @@ fn a_token_expires_and_is_nowhere_to_be_read() {
         assert!(!fs::read_to_string(entry.path()).unwrap().contains(&token[10..]));
         assert!(!entry.file_name().to_string_lossy().contains(&token[10..]));
     }
-    let error = authority.certify(&request(Proof::JoinToken(token)), &stranger()).unwrap_err();
-    assert!(matches!(error, CertifyError::Proof(ProofError::Token(tokens::TokenError::Expired))), "{error:?}");
+    let error = certify(&folder, &request(Proof::JoinToken(token)), &stranger()).await.unwrap_err();
+    assert!(matches!(error, ProofError::Token(tokens::TokenError::Expired)), "{error:?}");
 }
 
-#[test]
-fn a_renewal_is_proven_by_a_leaf_that_still_holds() {
+#[tokio::test]
+async fn a_renewal_is_proven_by_a_leaf_that_still_holds() {
     let folder = TempDir::new().unwrap();
-    let authority = open(&folder);
-    let renewal = || request(Proof::Renewal(pb::Renewal {}));
-    assert!(authority.certify(&renewal(), &stranger()).is_err());
+    let renewal = request(Proof::Renewal(pb::Renewal {}));
+    assert!(certify(&folder, &renewal, &stranger()).await.is_err());
     let hour = Duration::from_secs(3600);
     let with = |not_after| Caller { peer: Some(Peer { identity: users(), not_after }), ..stranger() };
-    let issued = authority.certify(&renewal(), &with(SystemTime::now() + hour)).unwrap();
+    let issued = certify(&folder, &renewal, &with(SystemTime::now() + hour)).await.unwrap();
     assert_eq!(peer(&issued).identity, users());
-    assert!(authority.certify(&renewal(), &with(SystemTime::now() - hour)).is_err());
+    assert!(certify(&folder, &renewal, &with(SystemTime::now() - hour)).await.is_err());
 }
 
 #[test]
@@ -105,5 +112,27 @@ async fn a_new_issuer_signs_under_the_same_root() {
     assert_ne!(old, new);
     assert_eq!((authority.issuer_id(), open(&folder).issuer_id()), (new.clone(), new));
     assert_eq!(authority.bundle().version(), bundle.version());
-    authority.maintain().await.unwrap();
+    authority.renew_own().unwrap();
+}
+
+#[test]
+fn an_issuer_that_is_not_under_the_anchor_is_refused_and_the_old_one_goes_on() {
+    let (folder, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (authority, foreign) = (open(&folder), open(&other));
+    let mut keys = foreign.keys();
+    keys.bundle = authority.bundle();
+    let error = authority.adopt(keys).unwrap_err();
+    assert!(matches!(error, AuthorityError::NotUnderAnchor(_)), "{error:?}");
+    assert_ne!(authority.issuer_id(), foreign.issuer_id());
+    authority.issue(&request(Proof::Renewal(pb::Renewal {})).csr_der, &users()).unwrap();
+}
+
+#[test]
+fn keys_that_are_taken_over_are_told_of_once() {
+    let (folder, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (authority, keys) = (open(&folder), open(&other).keys());
+    let mut trust = authority.trust();
+    assert!(authority.adopt(keys.clone()).unwrap() && trust.has_changed().unwrap());
+    assert_eq!(*trust.borrow_and_update(), Trust { bundle: keys.bundle.clone(), issuer: keys.issuer.id().into() });
+    assert!(!authority.adopt(keys).unwrap() && !trust.has_changed().unwrap());
 }

@@ -55,6 +55,7 @@ fn pod() -> impl Strategy<Value = Object> {
             let (ports, opaque_ports) = (Vec::new(), Vec::new());
             Object::Pod(Pod {
                 name,
+                uid: "".into(),
                 created,
                 workload,
                 addresses,

@@ -180,6 +180,8 @@ pub struct SliceEndpoint {
 pub struct Pod {
     /// Its name.
     pub name: ObjectName,
+    /// Tells it from others that had its name; empty where it is not said.
+    pub uid: Box<str>,
     /// Seconds since the epoch; 0 where it is not said.
     pub created: i64,
     /// What it is one of, as people name it: its Deployment, StatefulSet, DaemonSet or Job; its own name where it is none's.

@@ -5,14 +5,29 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use tracing::{info, warn};
 use weft_api::pb::{self, certification_server::Certification, certify_request::Proof};
+use weft_certs::IssueError;
 
 use super::watch::Services;
-use crate::identity::{Caller, CertifyError};
+use crate::{
+    error::chain,
+    identity::{Caller, Issued, ProofError},
+};
 
 /// The gRPC service.
 pub(super) struct CertificationService {
     pub(super) services: Arc<Services>,
     pub(super) caller: Caller,
+}
+
+/// A request that gets no certificate.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    /// Its proof proves nothing.
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    /// It is no request that can be signed.
+    #[error(transparent)]
+    Request(#[from] IssueError),
 }
 
 #[tonic::async_trait]
@@ -21,26 +36,56 @@ impl Certification for CertificationService {
         let request = request.into_inner();
         let proof = proof_label(&request);
         let metrics = &self.services.hub.metrics;
-        match self.services.authority.certify(&request, &self.caller) {
+        match self.issue(&request).await {
             Ok(issued) => {
-                metrics.certified(proof, "issued");
+                metrics.certificates.issued(proof);
                 info!(identity = %issued.identity, proof, client.addr = %self.caller.address, "certificate issued");
-                let bundle_version = issued.bundle.version();
-                let anchors_der = issued.bundle.anchors().iter().map(|anchor| anchor.to_vec()).collect();
-                let trust_bundle = Some(pb::TrustBundle { anchors_der });
-                Ok(Response::new(pb::CertifyResponse { chain_der: issued.chain, trust_bundle, bundle_version }))
+                Ok(Response::new(response(issued)))
             }
-            Err(error) => {
-                metrics.certified(proof, "refused");
-                let reason = chain(&error);
-                warn!(error = %reason, proof, client.addr = %self.caller.address, "certificate refused");
-                Err(match error {
-                    CertifyError::Proof(_) => Status::unauthenticated(reason),
-                    CertifyError::Request(_) => Status::invalid_argument(reason),
-                })
+            Err(refused) => {
+                metrics.certificates.refused(proof, refused.label());
+                let reason = chain(&refused);
+                let client = self.caller.address;
+                warn!(error = reason, reason = refused.label(), proof, client.addr = %client, "certificate refused");
+                Err(refused.status(reason))
             }
         }
     }
+}
+
+impl CertificationService {
+    /// A token that can be used once is used up only by a request that gets its certificate.
+    async fn issue(&self, request: &pb::CertifyRequest) -> Result<Issued, Refused> {
+        let proven = self.services.proofs.check(request, &self.caller).await?;
+        let issued = self.services.authority.issue(&request.csr_der, &proven.identity)?;
+        proven.redeem()?;
+        Ok(issued)
+    }
+}
+
+impl Refused {
+    /// The reason, as metrics name it.
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Proof(error) => error.label(),
+            Self::Request(_) => "request",
+        }
+    }
+
+    fn status(&self, reason: String) -> Status {
+        match self {
+            Self::Proof(error) if error.is_transient() => Status::unavailable(reason),
+            Self::Proof(_) => Status::unauthenticated(reason),
+            Self::Request(_) => Status::invalid_argument(reason),
+        }
+    }
+}
+
+fn response(issued: Issued) -> pb::CertifyResponse {
+    let bundle_version = issued.bundle.version();
+    let anchors_der = issued.bundle.anchors().iter().map(|anchor| anchor.to_vec()).collect();
+    let trust_bundle = Some(pb::TrustBundle { anchors_der });
+    pb::CertifyResponse { chain_der: issued.chain, trust_bundle, bundle_version }
 }
 
 fn proof_label(request: &pb::CertifyRequest) -> &'static str {
@@ -50,14 +95,4 @@ fn proof_label(request: &pb::CertifyRequest) -> &'static str {
         Some(Proof::Renewal(_)) => "renewal",
         Some(Proof::ServiceAccountToken(_)) => "service_account_token",
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

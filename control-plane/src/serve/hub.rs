@@ -18,6 +18,7 @@ use super::{
     topic::{Message, Topic, World, touched},
 };
 use crate::{
+    identity::KnownPod,
     index::{Affected, Index, ObjectName},
     registry::Event,
     resolve::Mesh,
@@ -123,6 +124,13 @@ impl Hub {
         let mut synced = self.synced.subscribe();
         // The sender lives as long as `self`.
         let _known = synced.wait_for(|synced| *synced).await;
+    }
+
+    /// What tells a pod from others of its name, and its addresses, if the pod is known.
+    pub fn known_pod(&self, pod: &ObjectName) -> Option<KnownPod> {
+        let state = self.lock();
+        let pod = state.world.index.pod(pod)?;
+        Some(KnownPod { uid: pod.uid.to_string(), addresses: pod.addresses.clone() })
     }
 
     /// The service account of a pod, if the pod is known.

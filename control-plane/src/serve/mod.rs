@@ -4,7 +4,6 @@
 //! same bytes go to every subscriber. A subscriber has an [`Outbox`](outbox) that keeps the latest of each key, so a slow
 //! one costs no more than a quick one. `session` is one Watch stream, `listener` the port with its TLS.
 
-mod admission;
 mod certification;
 mod codec;
 mod feed;
@@ -19,6 +18,7 @@ mod targets;
 #[cfg(test)]
 mod tests;
 mod topic;
+mod trust;
 mod watch;
 
 pub use feed::Feed;
@@ -27,4 +27,5 @@ pub use listener::{Listener, ListenerSettings};
 pub use picture::{Picture, StreamPicture};
 pub use subscriber::{Subscriber, TooManySubscriptions};
 pub use targets::Target;
+pub use trust::pass_trust_on;
 pub use watch::{Services, WatchSettings};

@@ -16,7 +16,7 @@ use weft_api::{
 };
 
 use super::{hub::Hub, subscriber::Subscriber, watch::Services};
-use crate::{identity::Caller, index::ObjectName};
+use crate::{identity::Caller, index::ObjectName, pace::TooMany};
 
 /// How long a new stream may take to say who it is for.
 const HELLO: Duration = Duration::from_secs(10);
@@ -56,7 +56,7 @@ impl Session {
     async fn next(&mut self) -> Result<Option<Bytes>, Status> {
         if self.subscriber.is_none() {
             let Some(request) = self.first().await? else { return Ok(None) };
-            self.services.admission.turn().await.map_err(|error| Status::unavailable(error.to_string()))?;
+            self.services.admission.turn().await.map_err(too_many)?;
             self.subscriber = Some((self.join(request)?, self.leaf_end()?));
         }
         let Some((subscriber, leaf_end)) = &mut self.subscriber else { return Ok(None) };
@@ -112,6 +112,10 @@ impl Session {
         let joined = hub.join(pod, hello.proxy_version, have);
         joined.map_err(|error| Status::resource_exhausted(error.to_string()))
     }
+}
+
+fn too_many(line: TooMany) -> Status {
+    Status::unavailable(format!("too many streams begin at once: {line}"))
 }
 
 fn handle(subscriber: &mut Subscriber, request: pb::WatchRequest) -> Result<(), Status> {

@@ -19,7 +19,7 @@ use weft_certs::{Peer, SpiffeId};
 use super::{listener::serve_connection, topic::*, *};
 use crate::{
     fixture::{SHOP, mesh, objects},
-    identity::{Authority, AuthoritySettings, Caller},
+    identity::{Authority, AuthoritySettings, Caller, Proofs},
     index::{Affected, Index, ObjectKey, ObjectKind, ObjectName, arbitrary},
     registry::Event,
     shutdown::Shutdown,
@@ -39,15 +39,16 @@ impl Rig {
         let folder = TempDir::new().unwrap();
         let identity = SpiffeId::control_plane("cluster.local", "weft").unwrap();
         let leaf_lifetime = Duration::from_secs(3600);
-        let settings = AuthoritySettings { folder: folder.path().to_owned(), identity, leaf_lifetime };
-        let authority = Arc::new(Authority::open(settings).unwrap());
+        let settings = AuthoritySettings { identity, leaf_lifetime, issuer_lifetime: 100 * leaf_lifetime };
+        let authority = Arc::new(Authority::in_folder(settings, folder.path()).unwrap());
         let metrics = Arc::new(Metrics::new().unwrap());
         let hub = HubSettings { mesh: mesh(), bundle: authority.bundle(), max_subscriptions };
         let hub = Hub::new(hub, metrics.clone());
         hub.change(vec![Event::Reset(objects(SHOP))]);
         let watch = WatchSettings { admitted_per_second: 1_000_000, admission_wait: Duration::from_secs(10) };
         let shutdown = Shutdown::default();
-        let services = Services::new(hub.clone(), authority, watch, shutdown.clone());
+        let proofs = Proofs::JoinTokens(folder.path().to_owned());
+        let services = Services::new(hub.clone(), authority, proofs, watch, shutdown.clone());
         Self { _folder: folder, hub, services, metrics, shutdown }
     }
 

@@ -16,9 +16,10 @@ use tonic::{
 use tower::Service;
 use weft_api::pb::{WatchRequest, certification_server::CertificationServer};
 
-use super::{admission::Admission, certification::CertificationService, codec::WatchCodec, hub::Hub, session};
+use super::{certification::CertificationService, codec::WatchCodec, hub::Hub, session};
 use crate::{
-    identity::{Authority, Caller},
+    identity::{Authority, Caller, Proofs},
+    pace::Pace,
     shutdown::Shutdown,
 };
 
@@ -37,17 +38,24 @@ pub struct WatchSettings {
 pub struct Services {
     pub(super) hub: Arc<Hub>,
     pub(super) authority: Arc<Authority>,
-    pub(super) admission: Admission,
+    pub(super) proofs: Proofs,
+    pub(super) admission: Pace,
     pub(super) trust_domain: String,
     pub(super) shutdown: Shutdown,
 }
 
 impl Services {
     /// Services over a hub and an authority.
-    pub fn new(hub: Arc<Hub>, authority: Arc<Authority>, settings: WatchSettings, shutdown: Shutdown) -> Arc<Self> {
+    pub fn new(
+        hub: Arc<Hub>,
+        authority: Arc<Authority>,
+        proofs: Proofs,
+        settings: WatchSettings,
+        shutdown: Shutdown,
+    ) -> Arc<Self> {
         let trust_domain = hub.lock().world.mesh.trust_domain.clone();
-        let admission = Admission::new(settings.admitted_per_second, settings.admission_wait);
-        Arc::new(Self { hub, authority, admission, trust_domain, shutdown })
+        let admission = Pace::new(settings.admitted_per_second, settings.admission_wait);
+        Arc::new(Self { hub, authority, proofs, admission, trust_domain, shutdown })
     }
 
     /// The services as one caller has them.

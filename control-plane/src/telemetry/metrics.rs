@@ -7,6 +7,7 @@ use prometheus::{
     TextEncoder,
 };
 
+use super::certificates::CertificateMetrics;
 use crate::{
     index::{Index, ObjectKind},
     registry::{Complaint, Condition},
@@ -25,11 +26,8 @@ pub struct Metrics {
     lag_seconds: Gauge,
     updates: IntCounterVec,
     resolve_seconds: HistogramVec,
-    certificates: IntCounterVec,
-    /// When the control plane's own leaf is over.
-    pub certificate_expiry: IntGauge,
-    /// Times that the issuer has been replaced.
-    pub issuer_rotations: IntCounter,
+    /// About certificates.
+    pub certificates: CertificateMetrics,
     admissions: IntCounterVec,
     admission_seconds: Histogram,
     /// When the injector's serving certificate is over.
@@ -111,19 +109,7 @@ impl Metrics {
             )?,
             updates: counters("weft_control_updates_total", "Updates lined up for subscribers.", &["kind"])?,
             resolve_seconds: HistogramVec::new(resolve, &["kind"])?,
-            certificates: counters(
-                "weft_control_certificates_total",
-                "Requests for a certificate.",
-                &["proof", "outcome"],
-            )?,
-            certificate_expiry: gauge(
-                "weft_certificate_expiry_timestamp_seconds",
-                "When the control plane's own leaf is over.",
-            )?,
-            issuer_rotations: IntCounter::new(
-                "weft_control_issuer_rotations_total",
-                "Times that the issuer was replaced.",
-            )?,
+            certificates: CertificateMetrics::new(&registry)?,
             registry,
         };
         metrics.register()?;
@@ -145,9 +131,6 @@ impl Metrics {
         registry.register(Box::new(self.lag_seconds.clone()))?;
         registry.register(Box::new(self.updates.clone()))?;
         registry.register(Box::new(self.resolve_seconds.clone()))?;
-        registry.register(Box::new(self.certificates.clone()))?;
-        registry.register(Box::new(self.certificate_expiry.clone()))?;
-        registry.register(Box::new(self.issuer_rotations.clone()))?;
         registry.register(Box::new(self.admissions.clone()))?;
         registry.register(Box::new(self.admission_seconds.clone()))?;
         registry.register(Box::new(self.injector_certificate_expiry.clone()))
@@ -195,11 +178,6 @@ impl Metrics {
     /// How often topics of a kind were resolved.
     pub fn resolutions(&self, kind: &str) -> u64 {
         self.resolve_seconds.with_label_values(&[kind]).get_sample_count()
-    }
-
-    /// A request for a certificate was answered.
-    pub fn certified(&self, proof: &str, outcome: &str) {
-        self.certificates.with_label_values(&[proof, outcome]).inc();
     }
 
     /// The injector has answered about a pod.

@@ -17,6 +17,7 @@ pub fn pod(pod: &KubernetesPod, warnings: &mut Vec<Finding>) -> Result<Pod, Find
     let account = spec.and_then(|spec| spec.service_account_name.clone()).filter(|name| !name.is_empty());
     Ok(Pod {
         name: name(&pod.metadata)?,
+        uid: pod.metadata.uid.as_deref().unwrap_or_default().into(),
         created: created(&pod.metadata),
         workload: workload(&pod.metadata),
         addresses: addresses(spec, pod.status.as_ref())?,
