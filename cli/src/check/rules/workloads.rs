@@ -28,6 +28,7 @@ pub(super) fn all(facts: &Facts, namespace: Option<&str>) -> Vec<Finding> {
     let mut findings = vec![injected(&others, namespaces, meshed.len())];
     findings.extend(on_host(&others, namespaces));
     findings.extend([redirected(&meshed), ready(&meshed, facts), current(&meshed, facts), in_touch(facts, namespace)]);
+    findings.push(confirmed(facts));
     findings
 }
 
@@ -142,6 +143,27 @@ fn in_touch(facts: &Facts, namespace: Option<&str>) -> Finding {
         return check.warn(format!("cannot be told of {}", some(&silent)), next);
     }
     check.pass(format!("{asked} asked"))
+}
+
+/// By the control plane's figures: has every proxy confirmed what it was sent.
+fn confirmed(facts: &Facts) -> Finding {
+    let check = Check(Group::Workloads, "the proxies confirm what they are sent");
+    let texts = || facts.control_plane.iter().filter_map(|figures| figures.text.as_ref().ok());
+    let values = |family: &'static str| texts().filter_map(move |text| figures::value(text, family));
+    let (Some(behind), Some(streams)) = (
+        values("weft_control_streams_behind").reduce(|sum, one| sum + one),
+        values("weft_control_streams").reduce(|sum, one| sum + one),
+    ) else {
+        return check.warn("cannot be told: no replica of the control plane answers", "see the control plane's checks");
+    };
+    if behind == 0.0 {
+        return check.pass(format!("{streams} streams"));
+    }
+    let longest = values("weft_control_lag_seconds").fold(0.0, f64::max);
+    check.fail(
+        format!("{behind} of {streams} have not for more than 5 s, one of them for {longest:.0} s"),
+        format!("kubectl logs -n {NAMESPACE} deployment/{CONTROL_PLANE}"),
+    )
 }
 
 fn lag(metrics: &str, facts: &Facts) -> Option<String> {

@@ -33,7 +33,7 @@ fn replicas_on_one_node_are_warned_of() {
 
 #[test]
 fn another_release_than_the_tools_is_warned_of() {
-    let facts = Facts { control_plane: vec![figures("weft/a", "weft_build_info{version=\"0.0.9\"} 1\n")], ..well() };
+    let facts = Facts { control_plane: vec![replica("0.0.9", 0)], ..well() };
     warns(&facts, &["it is 0.0.9", "by the newer"]);
 }
 

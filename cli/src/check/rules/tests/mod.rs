@@ -72,6 +72,18 @@ status: {conditions: [{type: Ready, status: 'True'}]}",
     )
 }
 
+/// What a replica of the control plane says, to which 3 proxies have streams.
+fn replica(version: &str, behind: u32) -> Figures {
+    let text = format!(
+        "weft_build_info{{version=\"{version}\"}} 1
+weft_control_streams 3
+weft_control_streams_behind {behind}
+weft_control_lag_seconds 7.2
+"
+    );
+    figures("weft/weft-control-plane-a", &text)
+}
+
 fn figures(pod: &str, text: &str) -> Figures {
     Figures { pod: pod.to_owned(), text: Ok(text.to_owned()) }
 }
@@ -109,10 +121,7 @@ fn well() -> Facts {
         deployment: Ok(Some(object(
             "{metadata: {}, spec: {replicas: 1, selector: {}, template: {}}, status: {readyReplicas: 1}}",
         ))),
-        control_plane: vec![figures(
-            "weft/a",
-            &format!("weft_build_info{{version=\"{}\"}} 1\n", env!("CARGO_PKG_VERSION")),
-        )],
+        control_plane: vec![replica(env!("CARGO_PKG_VERSION"), 0)],
         injector: Ok(Some(object(&format!("{{metadata: {{}}, webhooks: [{webhooks}]}}")))),
         trial: Ok(meshed("trial")),
         serving: Ok(Some(secret(&leaf))),

@@ -78,6 +78,13 @@ fn a_proxy_that_is_behind_or_has_no_certificate_is_named() {
 }
 
 #[test]
+fn proxies_that_do_not_confirm_are_counted_over_all_replicas() {
+    let version = env!("CARGO_PKG_VERSION");
+    let facts = Facts { control_plane: vec![replica(version, 0), replica(version, 2)], ..well() };
+    fails(&facts, &["2 of 6", "for 7 s"]);
+}
+
+#[test]
 fn one_namespace_is_looked_at_alone_when_it_is_asked_for() {
     let facts = with("{metadata: {name: old, namespace: shop}, spec: {containers: []}}");
     assert!(!report::ok(&after(&facts, Some("shop"))));
