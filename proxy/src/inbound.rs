@@ -17,7 +17,7 @@ use crate::{
     address::OrigDst,
     authz::{self, Denied},
     client,
-    error::Reason,
+    error::{Reason, chain},
     listen::{Connection, OriginalDestination},
     mesh::{Incoming, Link, Refusal},
     origin::{AppTarget, Origin},
@@ -79,7 +79,7 @@ async fn from_peer(worker: &Rc<Worker>, connection: Connection) {
         end = &mut run => end,
     };
     if !end.established {
-        debug!(error = %end.cause, client.addr = %client, "handshake failed");
+        debug!(error = chain(&end.cause), client.addr = %client, "handshake failed");
         shared.metrics.error(Direction::Inbound, Reason::Handshake);
     }
 }

@@ -12,13 +12,15 @@ use std::{
 };
 
 use tokio::task::spawn_local;
+use tracing::{debug, warn};
+use weft_certs::WrongIdentity;
 
 use super::{ConnectError, connect};
 use crate::{
     address::EndpointAddr,
     balance::Endpoint,
-    error::Reason,
-    mesh::{Link, LinkError, Open, Stream},
+    error::{Reason, chain},
+    mesh::{Link, LinkEnd, LinkError, Open, Stream},
     worker::Worker,
 };
 
@@ -94,7 +96,7 @@ fn dial(worker: &Rc<Worker>, endpoint: &Arc<Endpoint>) -> Result<Rc<Link>, Reaso
         async move {
             let limit = worker.shared.config.timeouts.connect_outbound;
             match connect(address, worker.dial(), limit).await {
-                Ok(io) => drop(link.clone().run_client(io).await),
+                Ok(io) => report(address, &link.clone().run_client(io).await),
                 Err(ConnectError::Deadline { .. }) => link.dead(LinkError::ConnectTimeout),
                 Err(ConnectError::Refused { source, .. } | ConnectError::Local { source, .. }) => {
                     link.dead(LinkError::Connect(source.kind()));
@@ -104,4 +106,17 @@ fn dial(worker: &Rc<Worker>, endpoint: &Arc<Endpoint>) -> Result<Rc<Link>, Reaso
         }
     });
     Ok(link)
+}
+
+/// Says why an endpoint was not believed: its streams only know the kind of failure.
+fn report(address: SocketAddr, end: &LinkEnd) {
+    if end.established {
+        return;
+    }
+    match end.cause.wrong_identity() {
+        Some(WrongIdentity { expected, actual }) => {
+            warn!(endpoint.addr = %address, %expected, %actual, "endpoint refused: it proved another identity");
+        }
+        None => debug!(error = chain(&end.cause), endpoint.addr = %address, "handshake failed"),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use weft_certs::IdentityError;
+use weft_certs::{IdentityError, WrongIdentity};
 
 use super::{
     code::{Refusal, ResetCause},
@@ -74,7 +74,7 @@ pub enum LinkError {
     /// The peer serves no stream as late as this one.
     #[error("the peer is going away")]
     GoneAway,
-    /// The TLS handshake did not succeed. A wrong identity is inside: `weft_certs::wrong_identity`.
+    /// The TLS handshake did not succeed. A wrong identity is inside: [`LinkError::wrong_identity`].
     #[error("the handshake did not succeed")]
     Handshake(#[source] Arc<rustls::Error>),
     /// The TLS handshake took too long.
@@ -112,7 +112,7 @@ impl LinkError {
         match self {
             Self::Connect(_) => Reason::ConnectRefused,
             Self::ConnectTimeout => Reason::ConnectTimeout,
-            Self::Handshake(error) if weft_certs::wrong_identity(error).is_some() => Reason::WrongIdentity,
+            Self::Handshake(_) if self.wrong_identity().is_some() => Reason::WrongIdentity,
             Self::Handshake(_) | Self::HandshakeTimeout | Self::Identity(_) => Reason::Handshake,
             Self::Closed | Self::Drained | Self::GoneAway => Reason::Draining,
             Self::Idle
@@ -122,6 +122,14 @@ impl LinkError {
             | Self::Silent
             | Self::Stalled
             | Self::Tls(_) => Reason::NotDelivered,
+        }
+    }
+
+    /// Whom discovery named and who answered, when the link failed because they differ.
+    pub fn wrong_identity(&self) -> Option<WrongIdentity> {
+        match self {
+            Self::Handshake(error) => weft_certs::wrong_identity(error),
+            _ => None,
         }
     }
 }

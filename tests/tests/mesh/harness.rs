@@ -1,7 +1,7 @@
 //! What the tests are given: a mesh with an app of some replicas, a meshed client and one outside of the mesh.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
@@ -28,17 +28,18 @@ pub async fn mesh(replicas: u32, extra: &str) -> Mesh {
 
 /// The same, with settings of every proxy.
 pub async fn mesh_of_proxies(replicas: u32, settings: &[(&str, &str)]) -> Mesh {
-    start(replicas, "", (&[], settings)).await
+    mesh_set_up(replicas, "", (&[], settings)).await
 }
 
 /// The same, with settings of the control plane.
 pub async fn mesh_with(replicas: u32, extra: &str, settings: &[(&str, &str)]) -> Mesh {
-    start(replicas, extra, (settings, &[])).await
+    mesh_set_up(replicas, extra, (settings, &[])).await
 }
 
 type Settings<'a> = &'a [(&'a str, &'a str)];
 
-async fn start(replicas: u32, extra: &str, (of_plane, of_proxies): (Settings<'_>, Settings<'_>)) -> Mesh {
+/// The same, with settings of both.
+pub async fn mesh_set_up(replicas: u32, extra: &str, (of_plane, of_proxies): (Settings<'_>, Settings<'_>)) -> Mesh {
     let folder = tempfile::tempdir().unwrap();
     let text = manifest(replicas, folder.path()) + extra;
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -163,6 +164,24 @@ impl Mesh {
         let lines =
             text.lines().filter(|line| line.starts_with(family) && with.iter().all(|label| line.contains(label)));
         lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+    }
+
+    /// What the control plane believes.
+    pub async fn snapshot(&self) -> String {
+        let answer = self.get("weft/weft-control-plane", "127.0.0.1:4181", &["/snapshot"]).await;
+        answer["body"].as_str().unwrap().to_owned()
+    }
+
+    /// Where the manifest of a pod lies that the control plane reads. The sandbox writes it again only when the pod changes.
+    pub fn manifest_of(&self, pod: &Pod) -> PathBuf {
+        let name = format!("pod.{}.{}.yaml", pod.namespace, pod.name);
+        self.sandbox.folder().join("control-plane/registry").join(name)
+    }
+
+    /// What a pod's proxy has written about itself.
+    pub fn log(&self, pod: &Pod) -> String {
+        let proxy = pod.containers.iter().find(|container| container.name.contains("weft")).expect("no sidecar");
+        std::fs::read_to_string(&proxy.log).unwrap_or_default()
     }
 
     /// A pod by name.

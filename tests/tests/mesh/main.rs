@@ -8,6 +8,8 @@
 mod ending;
 mod faults;
 mod harness;
+mod identity;
 mod patience;
 mod policy;
 mod protocols;
+
