@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test panics when it fails")]
 
+mod discovery;
 mod ending;
 mod faults;
 mod harness;
@@ -12,4 +13,3 @@ mod identity;
 mod patience;
 mod policy;
 mod protocols;
-
