@@ -11,6 +11,7 @@ pub mod probe;
 mod resource;
 mod route;
 pub mod setting;
+mod unknown;
 mod version;
 
 pub use error::InvalidResource;
@@ -21,6 +22,7 @@ pub use resource::{
     WorkloadPort,
 };
 pub use route::{Backend, Method, PathMatch, RetryRule, RouteMatch, RouteView, ValueMatch};
+pub use unknown::{UnknownSetting, unknown_settings};
 pub use version::Version;
 
 /// The wire: messages and gRPC services of `weft.v1`.

@@ -4,7 +4,8 @@ use std::{io::Write, process::ExitCode};
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::error;
+use tracing::{error, warn};
+use weft_api::UnknownSetting;
 use weft_control_plane::{
     app::App,
     config::{self, Config},
@@ -45,11 +46,23 @@ fn run() -> ExitCode {
         }
     };
     telemetry::init(config.log_level, config.log_format);
+    warn_of_unknown_settings();
     match serve(config) {
         Ok(()) => ExitCode::SUCCESS,
         Err(cause) => {
             error!(cause = format!("{cause:#}"), "the control plane has ended");
             ExitCode::FAILURE
+        }
+    }
+}
+
+fn warn_of_unknown_settings() {
+    for UnknownSetting { name, nearest } in config::unknown() {
+        match nearest {
+            Some(nearest) => {
+                warn!(setting = name, nearest, "ignored: there is no such setting, is the nearest one meant?")
+            }
+            None => warn!(setting = name, "ignored: there is no such setting"),
         }
     }
 }

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use tracing::warn;
+use weft_api::UnknownSetting;
 use weft_proxy::{
     app,
     config::{self, Config},
@@ -53,10 +55,23 @@ fn run() -> Result<(), String> {
     })?;
     let log = LogControl::start(config.observing.log_level.clone(), config.observing.log_format)
         .map_err(|error| format!("weft-proxy: {}", chain(&error)))?;
+    warn_of_unknown_settings();
     match app::run(config, log) {
         Ok(Ending::Drained | Ending::DeadlinePassed { .. } | Ending::Stopped) => Ok(()),
         Ok(Ending::TaskEnded { name }) => Err(format!("weft-proxy: the task {name} ended; see the log above")),
         Err(error) => Err(format!("weft-proxy: {}", chain(&error))),
+    }
+}
+
+/// The redirect rules have settings of their own, which may stand beside the proxy's.
+fn warn_of_unknown_settings() {
+    for UnknownSetting { name, nearest } in config::unknown(redirect::variables()) {
+        match nearest {
+            Some(nearest) => {
+                warn!(setting = name, nearest, "ignored: there is no such setting, is the nearest one meant?")
+            }
+            None => warn!(setting = name, "ignored: there is no such setting"),
+        }
     }
 }
 

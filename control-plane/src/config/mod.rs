@@ -11,6 +11,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 use tracing::level_filters::LevelFilter;
+use weft_api::{UnknownSetting, unknown_settings};
 
 use crate::telemetry::LogFormat;
 pub use setting::ConfigError;
@@ -101,11 +102,19 @@ impl Config {
     }
 }
 
+/// Variables of the process's environment that look like settings and are in no row. An empty one counts as unset.
+pub fn unknown() -> Vec<UnknownSetting> {
+    let set = std::env::vars_os().filter(|(_, value)| !value.is_empty());
+    let names: Vec<_> = set.map(|(name, _)| name.to_string_lossy().into_owned()).collect();
+    unknown_settings(&names, &rows().iter().map(|row| row.name).collect::<Vec<_>>())
+}
+
 const OPENING: &str = "# Settings of weft-control-plane
 
 Printed by `weft-control-plane docs` from the table in control-plane/src/config/; a test keeps it true. Settings are
 environment variables, read once, at start. An empty value counts as unset. Every bad value is reported at once, and the
-control plane does not start with one. Durations have a unit: `50ms`, `3s`, `5m`, `1h`.
+control plane does not start with one. A variable that begins with `WEFT_` and is no setting is warned of, with the nearest
+one. Durations have a unit: `50ms`, `3s`, `5m`, `1h`.
 
 | setting | value | default | what it is | why |
 |---|---|---|---|---|

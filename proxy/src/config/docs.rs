@@ -11,7 +11,7 @@ const OPENING: &str = "# Settings of weft-proxy
 
 Printed by `weft-proxy docs configuration` from the table in proxy/src/config/; a test keeps it true. Settings are
 environment variables, read once, at start. An empty value counts as unset. Every bad value is reported at once, and the
-proxy does not start with one.
+proxy does not start with one. A variable that begins with `WEFT_` and is no setting is warned of, with the nearest one.
 
 Durations have a unit (`50ms`, `3s`, `5m`, `1h`); sizes are bytes or have one (`64KiB`, `1MiB`); lists have commas.
 ";

@@ -20,6 +20,7 @@ pub use place::{ControlPlane, Interception, Pod, Ports, Workers};
 pub use setting::ConfigError;
 
 use setting::{Reader, Row};
+use weft_api::{UnknownSetting, unknown_settings};
 
 /// Everything that can be set, by group.
 #[derive(Clone, Debug)]
@@ -101,6 +102,15 @@ impl Config {
         }
         found
     }
+}
+
+/// Variables of the process's environment that look like settings and are in no row, nor among `others`. An empty one
+/// counts as unset.
+pub fn unknown(others: impl Iterator<Item = &'static str>) -> Vec<UnknownSetting> {
+    let set = std::env::vars_os().filter(|(_, value)| !value.is_empty());
+    let names: Vec<_> = set.map(|(name, _)| name.to_string_lossy().into_owned()).collect();
+    let rows = groups().into_iter().flat_map(|(_, _, rows)| rows).map(|row| row.name);
+    unknown_settings(&names, &rows.chain(others).collect::<Vec<_>>())
 }
 
 /// The groups in the order of the page: title, what it is about, its rows.

@@ -98,6 +98,11 @@ pub fn parse_args(args: impl Iterator<Item = String>) -> Result<Command, ArgsErr
     parse(args, |name| std::env::var(name).ok())
 }
 
+/// The variables that `weft-proxy redirect` reads.
+pub fn variables() -> impl Iterator<Item = &'static str> {
+    SETTINGS.iter().map(|(_, variable, _)| *variable)
+}
+
 fn parse(
     mut args: impl Iterator<Item = String>,
     variable: impl Fn(&str) -> Option<String>,

@@ -13,7 +13,7 @@ use std::ops::RangeInclusive;
 use ipnet::IpNet;
 use socket2::{Domain, Socket, Type};
 
-pub use args::{ArgsError, Command, USAGE, parse_args};
+pub use args::{ArgsError, Command, USAGE, parse_args, variables};
 use nft::{Family, NftError, Transaction};
 
 /// The name of our tables.

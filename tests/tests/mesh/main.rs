@@ -13,3 +13,4 @@ mod identity;
 mod patience;
 mod policy;
 mod protocols;
+mod settings;
