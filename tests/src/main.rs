@@ -73,6 +73,9 @@ enum Command {
         /// End with an error unless the answer is one of success.
         #[arg(long)]
         fail: bool,
+        /// How long to say nothing at first, in seconds.
+        #[arg(long, default_value_t = 0.0)]
+        after: f64,
     },
     /// Sends bytes, half-closes, and prints what comes back.
     Bytes {
@@ -106,6 +109,11 @@ enum Command {
         #[arg(long, default_value_t = 5.0)]
         seconds: f64,
     },
+    /// Sends a request's head a byte at a time and never ends it; prints what it is answered with, and when.
+    Trickle {
+        /// Where to, as host:port.
+        target: String,
+    },
     /// Opens a connection of bytes and exchanges a word a second until the time is over; prints how often that worked.
     Hold {
         /// Where to, as host:port.
@@ -113,6 +121,9 @@ enum Command {
         /// For how long.
         #[arg(long, default_value_t = 5.0)]
         seconds: f64,
+        /// How long to say nothing at first.
+        #[arg(long, default_value_t = 0.0)]
+        after: f64,
     },
 }
 
@@ -129,8 +140,9 @@ async fn main() -> anyhow::Result<()> {
             }
             print(&load.run(stop).await)
         }
-        Command::Get { target, path, header, method, body, http2, fail } => {
-            let request = app::One { target, path, header, method, body, http2 };
+        Command::Get { target, path, header, method, body, http2, fail, after } => {
+            let after = Duration::from_secs_f64(after);
+            let request = app::One { target, path, header, method, body, http2, after };
             let answer = request.send().await?;
             print(&answer)?;
             anyhow::ensure!(!fail || answer.is_success(), "not an answer of success");
@@ -140,7 +152,11 @@ async fn main() -> anyhow::Result<()> {
         Command::Grpc { target } => print(&app::grpc(&target).await?),
         Command::Capture { needle, seconds } => print(&app::capture(&needle, Duration::from_secs_f64(seconds))?),
         Command::Silent { target, seconds } => app::silent(&target, Duration::from_secs_f64(seconds)).await,
-        Command::Hold { target, seconds } => print(&app::hold(&target, Duration::from_secs_f64(seconds)).await?),
+        Command::Trickle { target } => print(&app::trickle(&target).await?),
+        Command::Hold { target, seconds, after } => {
+            let (time, after) = (Duration::from_secs_f64(seconds), Duration::from_secs_f64(after));
+            print(&app::hold(&target, time, after).await?)
+        }
     }
 }
 

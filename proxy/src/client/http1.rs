@@ -158,6 +158,7 @@ async fn read_head(
         }
     }
     let mut payload = Buf::default();
+    let mut waits = false;
     loop {
         let limits = &client.worker.limits;
         match http1::read_request(rd.buf.filled(), limits, payload.vec()).map_err(|error| error.reason())? {
@@ -167,7 +168,16 @@ async fn read_head(
             }
             None => payload.clear(),
         }
-        match client.timer.within(timeouts.head, rd.fill()).await {
+        if !waits {
+            // For the whole head: bytes that come one at a time do not lengthen it.
+            client.timer.set(timeouts.head);
+            waits = true;
+        }
+        let more = poll_fn(|cx| match rd.poll_fill(cx) {
+            Poll::Ready(filled) => Poll::Ready(Some(filled)),
+            Poll::Pending => client.timer.poll(cx).map(|()| None),
+        });
+        match more.await {
             Some(Ok(())) => {}
             Some(Err(_)) => return Ok(None),
             None => return Err(Reason::HeadTimeout),
@@ -259,7 +269,7 @@ async fn exchange(
     let answer = pin!(receive(&attempt.stream, wr, |payload, out| {
         let written = http1::write_response(payload, &how, out)?;
         if written.interim {
-            begun.set(true);
+            // Another interim answer, or the final one, may follow it from anywhere: the answer has not begun.
             return Ok(HeadVerdict::Interim);
         }
         attempt.responded(written.status);

@@ -27,7 +27,7 @@ settings! {
         handshake: Duration = "WEFT_HANDSHAKE_DEADLINE" ("duration") Is("2s"), duration;
             "how long a TLS handshake between proxies may take"; "Two round trips and a signature, with room for a busy peer";
         head: Duration = "WEFT_HEAD_DEADLINE" ("duration") Is("30s"), duration;
-            "how long a client may take to send a request's head once it has begun";
+            "how long a client may take to send a request's whole head once it has begun";
             "Holds off clients that send a byte at a time, and leaves room for a bad line";
         client_idle: Duration = "WEFT_CLIENT_IDLE" ("duration") Is("5m"), duration;
             "how long an HTTP connection of a client may stay without a request";

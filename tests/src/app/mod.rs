@@ -13,4 +13,4 @@ pub use grpc::grpc;
 pub use load::{Load, Pace, Protocol};
 pub use one::One;
 pub use serve::serve;
-pub use stream::{bytes, hold, silent};
+pub use stream::{bytes, hold, silent, trickle};

@@ -1,5 +1,7 @@
 //! One request, and connections for more.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -26,6 +28,8 @@ pub struct One {
     pub body: String,
     /// Speak HTTP/2.
     pub http2: bool,
+    /// How long to say nothing at first.
+    pub after: Duration,
 }
 
 /// What came back.
@@ -46,7 +50,9 @@ impl Answer {
 impl One {
     /// Sends it on a connection of its own.
     pub async fn send(self) -> anyhow::Result<Answer> {
-        let mut client = Client::connect(&self.target, self.http2).await?;
+        let io = TcpStream::connect(&self.target).await?;
+        tokio::time::sleep(self.after).await;
+        let mut client = Client::on(io, self.http2).await?;
         let mut request =
             Request::builder().method(self.method.as_str()).uri(format!("http://{}{}", self.target, self.path));
         for header in &self.header {
@@ -79,7 +85,11 @@ enum Sender {
 impl Client {
     /// Connects.
     pub async fn connect(target: &str, http2: bool) -> anyhow::Result<Self> {
-        let io = TokioIo::new(TcpStream::connect(target).await?);
+        Self::on(TcpStream::connect(target).await?, http2).await
+    }
+
+    async fn on(io: TcpStream, http2: bool) -> anyhow::Result<Self> {
+        let io = TokioIo::new(io);
         if http2 {
             let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
             let driver = drive(async move { drop(connection.await) });

@@ -5,7 +5,7 @@
 use std::{
     convert::Infallible,
     fs::{File, OpenOptions},
-    io::Write,
+    io::{ErrorKind, Write},
     net::SocketAddr,
     path::PathBuf,
     pin::pin,
@@ -99,7 +99,7 @@ async fn serve_http(io: TcpStream, client: SocketAddr, app: App, leaving: Cancel
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
-async fn answer(request: Request<Incoming>, client: SocketAddr, app: App) -> Result<Answer, Infallible> {
+async fn answer(request: Request<Incoming>, client: SocketAddr, app: App) -> std::io::Result<Answer> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     app.note(&parts);
@@ -109,6 +109,11 @@ async fn answer(request: Request<Incoming>, client: SocketAddr, app: App) -> Res
     }
     if path == "/close" {
         app.closed.cancel();
+    }
+    if path == "/broken" {
+        // The connection ends; a client that asked for it has been told to continue by then.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        return Err(ErrorKind::BrokenPipe.into());
     }
     if let Some(milliseconds) = path.strip_prefix("/slow/").and_then(|text| text.parse().ok()) {
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;

@@ -45,9 +45,10 @@ async fn once(target: &str, text: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// Exchanges a word ten times a second on one connection.
-pub async fn hold(target: &str, time: Duration) -> anyhow::Result<Exchanged> {
+/// Exchanges a word ten times a second on one connection, after a silence.
+pub async fn hold(target: &str, time: Duration, after: Duration) -> anyhow::Result<Exchanged> {
     let mut io = TcpStream::connect(target).await?;
+    tokio::time::sleep(after).await;
     let end = Instant::now() + time;
     let mut exchanged = Exchanged { worked: 0, last: "held".to_owned() };
     let mut word = [0; 4];
@@ -67,4 +68,28 @@ pub async fn silent(target: &str, time: Duration) -> anyhow::Result<()> {
     // However it ends, that is what was asked for.
     let _ = timeout(time, io.read_to_end(&mut Vec::new())).await;
     Ok(())
+}
+
+/// What a head that never ends was answered with.
+#[derive(Serialize)]
+pub struct Trickled {
+    answer: String,
+    milliseconds: u128,
+}
+
+/// Sends a request's head a byte at a time, without an end, until there is an answer.
+pub async fn trickle(target: &str) -> anyhow::Result<Trickled> {
+    let mut io = TcpStream::connect(target).await?;
+    let began = Instant::now();
+    io.write_all(b"GET / HTTP/1.1\r\nhost: app\r\nx-slow: ").await?;
+    let mut answer = Vec::new();
+    while began.elapsed() < PATIENCE {
+        // The answer is in the way of a byte only once.
+        let _ = io.write_all(b"x").await;
+        if let Ok(read) = timeout(Duration::from_millis(100), io.read_buf(&mut answer)).await {
+            read?;
+            break;
+        }
+    }
+    Ok(Trickled { answer: String::from_utf8_lossy(&answer).into_owned(), milliseconds: began.elapsed().as_millis() })
 }

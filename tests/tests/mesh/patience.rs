@@ -45,3 +45,12 @@ async fn a_client_does_not_wait_for_ever_for_a_server_that_is_not_there() {
     };
     eventually(Duration::from_secs(40), "the client is told", refused).await;
 }
+
+#[tokio::test]
+async fn a_head_that_comes_a_byte_at_a_time_has_one_deadline() {
+    let mesh = mesh_of_proxies(1, &[("WEFT_HEAD_DEADLINE", "1s")]).await;
+    let trickled = mesh.run("client", &["trickle", "app:8080"]).await;
+    assert!(trickled["answer"].as_str().unwrap().starts_with("HTTP/1.1 408 "), "{trickled}");
+    assert!(trickled["answer"].as_str().unwrap().contains("weft-proxy-error: head-timeout"), "{trickled}");
+    assert!((900..5000).contains(&trickled["milliseconds"].as_u64().unwrap()), "{trickled}");
+}

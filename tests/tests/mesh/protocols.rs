@@ -141,6 +141,17 @@ async fn a_server_that_speaks_first_is_not_kept_waiting() {
 }
 
 #[tokio::test]
+async fn a_failure_after_an_interim_answer_is_told() {
+    let mesh = mesh(1, "").await;
+    for more in [&["/broken"][..], &["/broken", "--http2"]] {
+        let post = ["--method", "POST", "--body", "x", "--header", "expect=100-continue"];
+        let answer = mesh.get("client", "app:8080", &[more, &post].concat()).await;
+        assert_eq!(answer["status"], 502, "{answer}");
+        assert_eq!(header(&answer["headers"], "weft-proxy-error").len(), 1, "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn without_endpoints_a_client_is_told_so_in_time() {
     let mesh = mesh(1, "").await;
     mesh.get("client", "app:8080", &["/"]).await;
