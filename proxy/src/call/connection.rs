@@ -1,6 +1,6 @@
 //! A connection of bytes on its way: the same steps as for a request, but one choice lasts for the whole connection.
 
-use std::rc::Rc;
+use std::{rc::Rc, sync::Arc};
 
 use super::judge;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     mesh::{Open, Protocol, Stream},
     origin::Origin,
     policy::Backend,
-    telemetry::OpenConnection,
+    telemetry::TcpSeries,
     worker::Worker,
 };
 
@@ -20,8 +20,8 @@ const MOST_TRIES: usize = 3;
 pub struct Connected {
     /// Its bytes.
     pub stream: Stream,
-    /// Its place in the figures.
-    pub counted: OpenConnection,
+    /// Where it is counted, should it turn out to be one of bytes.
+    pub series: Arc<TcpSeries>,
     /// The endpoint counts it as long as it lasts.
     lease: Option<Lease>,
 }
@@ -44,8 +44,7 @@ pub async fn connect(worker: &Rc<Worker>, origin: &Origin, protocol: Protocol) -
         Origin::App(app) => {
             let stream = worker.open_to_app(app, open)?;
             stream.accepted().await.map_err(|error| error.reason())?;
-            let counted = worker.tcp_series(origin, false).opened();
-            return Ok(Connected { stream, counted, lease: None });
+            return Ok(Connected { stream, series: worker.tcp_series(origin, false), lease: None });
         }
         Origin::Pod(pod) => pod.backend.clone(),
         Origin::Service(policy) => policy.backend.clone(),
@@ -80,8 +79,8 @@ async fn attempt(
     match opened {
         Ok(stream) => {
             lease.success();
-            let counted = worker.tcp_series(origin, lease.endpoint().identity.is_some()).opened();
-            Ok(Connected { stream, counted, lease: Some(lease) })
+            let series = worker.tcp_series(origin, lease.endpoint().identity.is_some());
+            Ok(Connected { stream, series, lease: Some(lease) })
         }
         Err(reason) => {
             if judge(&mut lease, reason)

@@ -32,11 +32,9 @@ pub enum First {
 pub async fn words(worker: &Rc<Worker>, origin: &Origin, conn: &mut AppConn) -> First {
     let timer = worker.timers.timer();
     let (mut rd, _) = conn.split();
-    let deadline = worker.shared.config.timeouts.detect;
-    match timer.within(deadline, client_words(&mut rd)).await {
-        Some(first) => first,
-        // It began something that could still be several: with more time it would not be HTTP.
-        None if !rd.buf.is_empty() => First::Said(Detected::Opaque),
+    match timer.within(worker.shared.config.timeouts.detect, rd.fill()).await {
+        Some(Ok(())) => first_word(worker, &mut rd, &timer).await,
+        Some(Err(_)) => First::Gone,
         None => tokio::select! {
             biased;
             first = ask_the_server(worker, origin, &mut rd, &timer) => first,
@@ -45,19 +43,22 @@ pub async fn words(worker: &Rc<Worker>, origin: &Origin, conn: &mut AppConn) -> 
     }
 }
 
-async fn client_words(rd: &mut Reader<'_>) -> First {
-    loop {
-        if !rd.buf.is_empty() {
+/// The client has begun to speak: what is it? A word that it does not finish in time is not of HTTP; whoever is to
+/// understand it may be waited for by the client, so it is not kept here.
+async fn first_word(worker: &Rc<Worker>, rd: &mut Reader<'_>, timer: &Timer) -> First {
+    let word = async {
+        loop {
             match detect::detect(rd.buf.filled()) {
                 Detected::More => {}
-                said => return First::Said(said),
+                said => return said,
+            }
+            if rd.fill().await.is_err() {
+                // Half-closed after a few bytes: they are to be delivered all the same.
+                return Detected::Opaque;
             }
         }
-        if rd.fill().await.is_err() {
-            // Half-closed after a few bytes: they are to be delivered all the same.
-            return if rd.buf.is_empty() { First::Gone } else { First::Said(Detected::Opaque) };
-        }
-    }
+    };
+    First::Said(timer.within(worker.shared.config.timeouts.detect, word).await.unwrap_or(Detected::Opaque))
 }
 
 async fn ask_the_server(worker: &Rc<Worker>, origin: &Origin, rd: &mut Reader<'_>, timer: &Timer) -> First {
@@ -66,13 +67,21 @@ async fn ask_the_server(worker: &Rc<Worker>, origin: &Origin, rd: &mut Reader<'_
         // The client may yet speak HTTP, and then gets an answer that says why. If it waits for the server, it would wait
         // for ever.
         Err(reason) => {
-            let patience = worker.shared.config.timeouts.head;
-            return timer.within(patience, client_words(rd)).await.unwrap_or(First::Unreachable(reason));
+            return match timer.within(worker.shared.config.timeouts.head, rd.fill()).await {
+                Some(Ok(())) => first_word(worker, rd, timer).await,
+                Some(Err(_)) => First::Gone,
+                None => First::Unreachable(reason),
+            };
         }
     };
     let spoke = {
         let server = pin!(server_words(&connected.stream));
-        let client = pin!(client_words(rd));
+        let client = pin!(async {
+            match rd.fill().await {
+                Ok(()) => first_word(worker, rd, timer).await,
+                Err(_) => First::Gone,
+            }
+        });
         tokio::select! {
             biased;
             first = client => Some(first),

@@ -33,7 +33,7 @@ pub async fn serve_on(worker: &Rc<Worker>, conn: &mut AppConn, connected: call::
     let timer = worker.timers.timer();
     let end = {
         let (mut rd, mut wr) = conn.split();
-        let counters = tcp::Counters { connection: Some(connected.counted), access };
+        let counters = tcp::Counters { connection: Some(connected.series.opened()), access };
         tcp::relay((&mut rd, &mut wr), &connected.stream, &timer, worker.silence(), &counters).await
     };
     if matches!(end, tcp::End::PeerReset | tcp::End::Silent) {

@@ -16,7 +16,7 @@ settings! {
     /// How long anything may take. Limits of a route come from its HTTPRoute, not from here.
     pub struct Timeouts("Time limits") {
         detect: Duration = "WEFT_DETECT_DEADLINE" ("duration") Is("50ms"), duration;
-            "how long a silent client is waited for before the server is dialled to see who speaks first";
+            "how long a silent client is waited for before the server is dialled to see who speaks first, and how long a client may take for its first word";
             "Clients of HTTP speak within a millisecond of connecting; longer only delays protocols whose server speaks first";
         connect_outbound: Duration = "WEFT_CONNECT_DEADLINE_OUTBOUND" ("duration") Is("1s"), duration;
             "how long an endpoint may take to accept a connection";

@@ -141,6 +141,25 @@ async fn a_server_that_speaks_first_is_not_kept_waiting() {
 }
 
 #[tokio::test]
+async fn a_client_that_begins_late_and_with_what_could_be_http_is_passed_on() {
+    let mesh = mesh(1, "").await;
+    // The server is asked by then, and says nothing before the client does. "word" may be a method.
+    let held = mesh.run("client", &["hold", "app:9000", "--seconds", "1", "--after", "0.5"]).await;
+    assert!(held["worked"].as_u64().unwrap() > 1, "{held}");
+}
+
+#[tokio::test]
+async fn a_client_that_begins_late_and_speaks_http_is_no_connection_of_bytes() {
+    let mesh = mesh(1, "").await;
+    let answer = mesh.get("client", "app:8080", &["/", "--after", "0.5"]).await;
+    assert_eq!(header(&seen(&answer)["headers"], "weft-client-identity").len(), 1, "not meshed: {answer}");
+    let client = mesh.pod("client").await;
+    let outbound = ["direction=\"outbound\"", "service=\"app\""];
+    assert_eq!(mesh.metric(&client, "weft_http_requests_total", &outbound).await, 1.0);
+    assert_eq!(mesh.metric(&client, "weft_tcp_connections_total", &outbound).await, 0.0);
+}
+
+#[tokio::test]
 async fn a_failure_after_an_interim_answer_is_told() {
     let mesh = mesh(1, "").await;
     for more in [&["/broken"][..], &["/broken", "--http2"]] {
