@@ -30,7 +30,7 @@ use crate::{
     retry::BudgetSettings,
     shutdown::{Ending, Shutdown},
     socket::Liveness,
-    telemetry::{AccessLog, LogControl, Metrics},
+    telemetry::{AccessLog, HANDLES_KEPT, LogControl, Metrics},
     worker::{Shared, Worker},
 };
 
@@ -289,6 +289,7 @@ async fn work(shared: Arc<Shared>, outbound: Side, inbound: Side) {
     let worker = Worker::new(shared);
     let drain = worker.shared.drain.clone();
     spawn_local(worker.timers.clone().drive());
+    spawn_local(forget_handles(worker.clone()));
     // What the app calls is served until the end; who calls the app is refused from the moment that the proxy leaves.
     accept(
         &worker,
@@ -314,6 +315,13 @@ async fn work(shared: Arc<Shared>, outbound: Side, inbound: Side) {
         }
     });
     drain.stopped().await;
+}
+
+async fn forget_handles(worker: std::rc::Rc<Worker>) {
+    loop {
+        tokio::time::sleep(HANDLES_KEPT).await;
+        worker.forget_handles();
+    }
 }
 
 /// Accepts on all listeners of one direction.

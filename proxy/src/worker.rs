@@ -106,6 +106,13 @@ impl Worker {
         })
     }
 
+    /// Lets go of the handles to series: those that are used are looked up anew, the others may make room.
+    pub fn forget_handles(&self) {
+        self.series.borrow_mut().clear();
+        self.inbound.borrow_mut().clear();
+        self.destinations.borrow_mut().clear();
+    }
+
     /// How long opaque connections may be silent.
     pub fn silence(&self) -> Silence {
         let timeouts = &self.shared.config.timeouts;

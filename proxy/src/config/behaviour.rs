@@ -133,7 +133,7 @@ settings! {
         log_format: LogFormat = "WEFT_LOG_FORMAT" ("text|json") Is("text"), log_format;
             "how these lines look"; "People read first";
         series_limit: usize = "WEFT_SERIES_LIMIT" ("label sets") Is("1000"), count;
-            "sets of labels that the families of requests, TCP and destinations may grow to each; what is beyond is counted under the label value overflow";
+            "sets of labels that the families of requests, TCP and destinations may grow to each; what is beyond is counted under the label value overflow, unless sets that were not used for 15 minutes make room";
             "A scrape of at most some MiB; clients and routes decide how many there are, so there must be an end";
     }
 }

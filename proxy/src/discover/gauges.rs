@@ -41,16 +41,24 @@ impl Gauges {
             sum.probing += one.probing;
         }
         for (service, counts) in &counts {
-            let series = metrics.destination(&service.namespace, &service.name);
-            series.set_endpoints(EndpointState::Ready, counts.ready);
-            series.set_endpoints(EndpointState::Ejected, counts.ejected);
-            series.set_endpoints(EndpointState::Probing, counts.probing);
+            show(metrics, service, *counts);
         }
-        let now: HashSet<_> = counts.into_keys().collect();
+        let mut now: HashSet<_> = counts.into_keys().collect();
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        for gone in shown.difference(&now) {
-            metrics.forget_destination(&gone.namespace, &gone.name);
+        let gone: Vec<_> = shown.difference(&now).cloned().collect();
+        for service in gone {
+            if !metrics.forget_destination(&service.namespace, &service.name) {
+                show(metrics, &service, Counts::default());
+                now.insert(service); // until nobody counts there any more
+            }
         }
         *shown = now;
     }
+}
+
+fn show(metrics: &Metrics, service: &ServiceName, counts: Counts) {
+    let series = metrics.destination(&service.namespace, &service.name);
+    series.set_endpoints(EndpointState::Ready, counts.ready);
+    series.set_endpoints(EndpointState::Ejected, counts.ejected);
+    series.set_endpoints(EndpointState::Probing, counts.probing);
 }

@@ -1,12 +1,17 @@
 //! The cap on series: sets of labels as keys, and what a new one becomes when there are too many.
+//!
+//! Series that have not been used for long make room first. To Prometheus that is a counter that ends, and when its labels
+//! are used again, one that was reset: `rate` and `increase` know both, and nothing uncollected is lost after so long.
 
 use std::{
     collections::HashMap,
     hash::Hash,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use prometheus::IntCounter;
+use tokio::time::Instant;
 
 use super::{
     labels::{Direction, Protocol},
@@ -15,6 +20,12 @@ use super::{
 
 /// What stands for every label set beyond the cap.
 pub(super) const OVERFLOW: &str = "overflow";
+
+/// After this time without a look-up, a series that nobody holds makes room: several scrapes have seen its last value.
+/// Who keeps handles looks them up anew from time to time ([`super::HANDLES_KEPT`]).
+const IDLE: Duration = Duration::from_secs(15 * 60);
+/// How often room is looked for, at most.
+const SWEEP: Duration = Duration::from_secs(60);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct HttpKey {
@@ -39,6 +50,18 @@ pub(super) struct TcpKey {
 pub(super) struct DestinationKey {
     pub(super) namespace: String,
     pub(super) service: String,
+}
+
+impl HttpKey {
+    /// Whether both are counted by the same series of `weft_http_requests_total`, which does not tell protocols apart.
+    pub(super) fn shares_requests(&self, other: &Self) -> bool {
+        Self { protocol: other.protocol, ..self.clone() } == *other
+    }
+
+    /// The same of `weft_http_request_duration_seconds`, which does not tell peers apart.
+    pub(super) fn shares_duration(&self, other: &Self) -> bool {
+        Self { peer: other.peer.clone(), ..self.clone() } == *other
+    }
 }
 
 impl DestinationKey {
@@ -98,31 +121,87 @@ impl Labels for DestinationKey {
 pub(super) struct Capped<K, S> {
     limit: usize,
     overflowed: IntCounter,
-    series: Mutex<HashMap<K, Arc<S>>>,
+    held: Mutex<Held<K, S>>,
+}
+
+struct Held<K, S> {
+    series: HashMap<K, Entry<S>>,
+    /// Those that stand for many; few, and for ever.
+    overflow: HashMap<K, Arc<S>>,
+    swept: Option<Instant>,
+}
+
+struct Entry<S> {
+    series: Arc<S>,
+    looked_up: Instant,
 }
 
 impl<K: Labels, S> Capped<K, S> {
     pub(super) fn new(limit: usize, overflowed: IntCounter) -> Self {
-        Self { limit, overflowed, series: Mutex::new(HashMap::new()) }
-    }
-
-    /// The series of these labels, or of `overflow` when the cap is reached.
-    pub(super) fn series(&self, key: K, make: impl Fn(&K) -> S) -> Arc<S> {
-        let mut series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = series.get(&key) {
-            return Arc::clone(known);
+        Self {
+            limit,
+            overflowed,
+            held: Mutex::new(Held { series: HashMap::new(), overflow: HashMap::new(), swept: None }),
         }
-        let key = if series.len() < self.limit {
-            key
-        } else {
-            self.overflowed.inc();
-            key.overflow()
-        };
-        let made = series.entry(key).or_insert_with_key(|key| Arc::new(make(key)));
-        Arc::clone(made)
     }
 
-    pub(super) fn remove(&self, key: &K) -> Option<Arc<S>> {
-        self.series.lock().unwrap_or_else(PoisonError::into_inner).remove(key)
+    /// The series of these labels, or of `overflow` when the cap is reached and nothing makes room. `unregister`
+    /// takes a series out of the scrape, but for what it shares with those that stay.
+    pub(super) fn series(
+        &self,
+        key: K,
+        make: impl Fn(&K) -> S,
+        unregister: impl Fn(&K, &mut dyn Iterator<Item = &K>),
+    ) -> Arc<S> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if let Some(known) = held.series.get_mut(&key) {
+            known.looked_up = now;
+            return Arc::clone(&known.series);
+        }
+        if held.series.len() >= self.limit {
+            held.sweep(now, unregister);
+        }
+        if held.series.len() >= self.limit {
+            self.overflowed.inc();
+            let made = held.overflow.entry(key.overflow()).or_insert_with_key(|key| Arc::new(make(key)));
+            return Arc::clone(made);
+        }
+        let made = Arc::new(make(&key));
+        held.series.insert(key, Entry { series: Arc::clone(&made), looked_up: now });
+        made
+    }
+
+    /// Takes a series out unless somebody holds it. False: it is held.
+    pub(super) fn remove(&self, key: &K, unregister: impl FnOnce()) -> bool {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(entry) = held.series.get(key) else { return true };
+        if Arc::strong_count(&entry.series) > 1 {
+            return false;
+        }
+        unregister();
+        held.series.remove(key);
+        true
+    }
+}
+
+impl<K: Labels, S> Held<K, S> {
+    /// Who holds a series has it from here, under the lock: one that is held here alone cannot be used meanwhile.
+    fn sweep(&mut self, now: Instant, unregister: impl Fn(&K, &mut dyn Iterator<Item = &K>)) {
+        if self.swept.is_some_and(|swept| now.saturating_duration_since(swept) < SWEEP) {
+            return;
+        }
+        self.swept = Some(now);
+        let mut idle = Vec::new();
+        self.series.retain(|key, entry| {
+            let used = Arc::strong_count(&entry.series) > 1 || now.saturating_duration_since(entry.looked_up) < IDLE;
+            if !used {
+                idle.push(key.clone());
+            }
+            used
+        });
+        for key in &idle {
+            unregister(key, &mut self.series.keys());
+        }
     }
 }

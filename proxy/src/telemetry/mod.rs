@@ -14,9 +14,15 @@ mod series;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 pub use access_log::{AccessLog, AccessLogWriter, Entry};
 pub use labels::{Direction, EndpointState, PickOutcome, Protocol, RenewalOutcome, RetryOutcome};
 pub use logging::{LogControl, LogError};
 pub use metrics::markdown;
 pub use registry::Metrics;
 pub use series::{DestinationSeries, HttpLabels, HttpSeries, OpenConnection, TcpLabels, TcpSeries};
+
+/// How long a handle to a series may be kept before it is looked up anew: what nobody has looked up for much longer, and
+/// nobody holds, is no longer used.
+pub const HANDLES_KEPT: Duration = Duration::from_secs(5 * 60);

@@ -85,25 +85,28 @@ impl Metrics {
 
     /// The series of requests with these labels. Once per route or connection: takes a lock.
     pub fn http(&self, labels: HttpLabels<'_>) -> Arc<HttpSeries> {
-        self.http.series(labels.into(), |key| HttpSeries::new(&self.vecs, key))
+        let unregister =
+            |key: &_, others: &mut dyn Iterator<Item = &_>| HttpSeries::unregister(&self.vecs, key, others);
+        self.http.series(labels.into(), |key| HttpSeries::new(&self.vecs, key), unregister)
     }
 
     /// The series of opaque connections with these labels. Once per connection: takes a lock.
     pub fn tcp(&self, labels: TcpLabels<'_>) -> Arc<TcpSeries> {
-        self.tcp.series(labels.into(), |key| TcpSeries::new(&self.vecs, key))
+        let unregister = |key: &_, _: &mut dyn Iterator<Item = &_>| TcpSeries::unregister(&self.vecs, key);
+        self.tcp.series(labels.into(), |key| TcpSeries::new(&self.vecs, key), unregister)
     }
 
     /// The series of one destination's balancer and retries. Once per destination: takes a lock.
     pub fn destination(&self, namespace: &str, service: &str) -> Arc<DestinationSeries> {
         let key = DestinationKey::new(namespace, service);
-        self.destinations.series(key, |key| DestinationSeries::new(&self.vecs, key))
+        let unregister = |key: &_, _: &mut dyn Iterator<Item = &_>| DestinationSeries::unregister(&self.vecs, key);
+        self.destinations.series(key, |key| DestinationSeries::new(&self.vecs, key), unregister)
     }
 
-    /// Drops the series of a destination that is no longer used.
-    pub fn forget_destination(&self, namespace: &str, service: &str) {
-        if let Some(series) = self.destinations.remove(&DestinationKey::new(namespace, service)) {
-            series.unregister(&self.vecs);
-        }
+    /// Drops the series of a destination that is no longer used. False: somebody holds a handle and may count still.
+    pub fn forget_destination(&self, namespace: &str, service: &str) -> bool {
+        let key = DestinationKey::new(namespace, service);
+        self.destinations.remove(&key, || DestinationSeries::unregister(&self.vecs, &key))
     }
 
     /// Counts something that the proxy itself ended.

@@ -60,13 +60,11 @@ pub struct HttpSeries {
 
 impl HttpSeries {
     pub(super) fn new(vecs: &Vecs, key: &HttpKey) -> Self {
-        let labels =
-            [key.direction.label(), &key.namespace, &key.service, &key.route, key.protocol.label(), truth(key.mtls)];
         Self {
             requests: vecs.http_requests.clone(),
             key: key.clone(),
             counters: [const { OnceLock::new() }; CLASSES.len() * GRPC.len()],
-            duration: vecs.http_duration.with_label_values(&labels),
+            duration: vecs.http_duration.with_label_values(&duration_labels(key)),
         }
     }
 
@@ -80,15 +78,40 @@ impl HttpSeries {
     }
 
     fn counter(&self, class: &str, grpc: &str) -> IntCounter {
-        let key = &self.key;
-        let peer = key.peer.as_deref().unwrap_or_default();
-        let (client, server) = match key.direction {
-            Direction::Inbound => (peer, ""),
-            Direction::Outbound => ("", peer),
-        };
-        let service = [key.direction.label(), &key.namespace, &key.service, &key.route];
-        self.requests.with_label_values(&[service.as_slice(), &[class, grpc, truth(key.mtls), client, server]].concat())
+        self.requests.with_label_values(&request_labels(&self.key, class, grpc))
     }
+
+    /// Takes the series of these labels out of the scrape, but for what others have in common with it. A series that was
+    /// never made is no error.
+    pub(super) fn unregister(vecs: &Vecs, key: &HttpKey, others: &mut dyn Iterator<Item = &HttpKey>) {
+        let (mut requests, mut duration) = (false, false);
+        for other in others {
+            requests |= key.shares_requests(other);
+            duration |= key.shares_duration(other);
+        }
+        if !requests {
+            for (class, grpc) in CLASSES.iter().flat_map(|class| GRPC.iter().map(move |grpc| (class, grpc))) {
+                let _ = vecs.http_requests.remove_label_values(&request_labels(key, class, grpc));
+            }
+        }
+        if !duration {
+            let _ = vecs.http_duration.remove_label_values(&duration_labels(key));
+        }
+    }
+}
+
+fn duration_labels(key: &HttpKey) -> [&str; 6] {
+    [key.direction.label(), &key.namespace, &key.service, &key.route, key.protocol.label(), truth(key.mtls)]
+}
+
+fn request_labels<'a>(key: &'a HttpKey, class: &'a str, grpc: &'a str) -> [&'a str; 9] {
+    let peer = key.peer.as_deref().unwrap_or_default();
+    let (client, server) = match key.direction {
+        Direction::Inbound => (peer, ""),
+        Direction::Outbound => ("", peer),
+    };
+    let (namespace, service, route) = (&key.namespace, &key.service, &key.route);
+    [key.direction.label(), namespace, service, route, class, grpc, truth(key.mtls), client, server]
 }
 
 /// Opaque connections with the same labels.
@@ -102,7 +125,7 @@ pub struct TcpSeries {
 
 impl TcpSeries {
     pub(super) fn new(vecs: &Vecs, key: &TcpKey) -> Self {
-        let labels = [key.direction.label(), &key.namespace, &key.service, truth(key.mtls)];
+        let labels = tcp_labels(key);
         let flow = |flow| vecs.tcp_bytes.with_label_values(&[labels.as_slice(), &[flow]].concat());
         Self {
             connections: vecs.tcp_connections.with_label_values(&labels),
@@ -113,12 +136,27 @@ impl TcpSeries {
         }
     }
 
+    /// Takes the series of these labels out of the scrape.
+    pub(super) fn unregister(vecs: &Vecs, key: &TcpKey) {
+        let labels = tcp_labels(key);
+        let _ = vecs.tcp_connections.remove_label_values(&labels);
+        let _ = vecs.tcp_closed.remove_label_values(&labels);
+        let _ = vecs.tcp_open.remove_label_values(&labels);
+        for flow in ["received", "sent"] {
+            let _ = vecs.tcp_bytes.remove_label_values(&[labels.as_slice(), &[flow]].concat());
+        }
+    }
+
     /// Counts a connection as open until the guard is dropped.
     pub fn opened(self: &Arc<Self>) -> OpenConnection {
         self.connections.inc();
         self.open.inc();
         OpenConnection { series: Arc::clone(self) }
     }
+}
+
+fn tcp_labels(key: &TcpKey) -> [&str; 4] {
+    [key.direction.label(), &key.namespace, &key.service, truth(key.mtls)]
 }
 
 /// One open connection of a series: dropping it counts the close.
@@ -192,8 +230,8 @@ impl DestinationSeries {
     }
 
     /// Takes the series out of the scrape. A series that is gone already is no error.
-    pub(super) fn unregister(&self, vecs: &Vecs) {
-        let (namespace, service) = (self.key.namespace.as_str(), self.key.service.as_str());
+    pub(super) fn unregister(vecs: &Vecs, key: &DestinationKey) {
+        let (namespace, service) = (key.namespace.as_str(), key.service.as_str());
         for outcome in RetryOutcome::ALL {
             let _ = vecs.retries.remove_label_values(&[outcome.label(), namespace, service]);
         }

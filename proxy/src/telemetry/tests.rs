@@ -9,6 +9,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tokio::time::advance;
+
 use super::{metrics::FAMILIES, *};
 use crate::error::Reason;
 
@@ -94,7 +96,7 @@ fn a_forgotten_destination_leaves_the_scrape_and_makes_room() {
             .unwrap()
             .contains(r#"weft_balancer_endpoints{namespace="shop",service="users",state="ready"} 3"#)
     );
-    metrics.forget_destination("shop", "users");
+    assert!(metrics.forget_destination("shop", "users"));
     assert!(!metrics.scrape().unwrap().contains("users"));
     metrics.destination("shop", "orders").retry(RetryOutcome::RefusedBudget);
     assert!(
@@ -103,6 +105,66 @@ fn a_forgotten_destination_leaves_the_scrape_and_makes_room() {
             .unwrap()
             .contains(r#"weft_retries_total{namespace="shop",outcome="refused_budget",service="orders"} 1"#)
     );
+}
+
+#[test]
+fn a_destination_that_is_still_counted_is_not_forgotten() {
+    let metrics = Metrics::new(10);
+    let handle = metrics.destination("shop", "users");
+    assert!(!metrics.forget_destination("shop", "users"));
+    handle.retry(RetryOutcome::Done);
+    let counted = r#"weft_retries_total{namespace="shop",outcome="done",service="users"} 1"#;
+    assert!(metrics.scrape().unwrap().contains(counted));
+    drop(handle);
+    assert!(metrics.forget_destination("shop", "users"));
+    assert!(!metrics.scrape().unwrap().contains("users"));
+}
+
+/// Counts one request of a route.
+fn request(metrics: &Metrics, route: &str) {
+    metrics.http(HttpLabels { route, ..HTTP }).record(200, None, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn series_that_nobody_uses_any_more_make_room_for_others() {
+    let metrics = Metrics::new(2);
+    request(&metrics, "gone");
+    let open = metrics.tcp(TCP).opened();
+    request(&metrics, "used");
+    advance(Duration::from_secs(14 * 60)).await;
+    request(&metrics, "used");
+    request(&metrics, "early");
+    let text = metrics.scrape().unwrap();
+    assert!(text.contains(r#"route="gone""#) && !text.contains(r#"route="early""#), "too early: {text}");
+    advance(Duration::from_secs(2 * 60)).await;
+    request(&metrics, "new");
+    let text = metrics.scrape().unwrap();
+    assert!(!text.contains(r#"route="gone""#), "{text}");
+    assert!(text.contains(r#"route="new""#) && text.contains(r#"route="used""#), "{text}");
+    assert!(text.contains("weft_tcp_open_connections"), "another family has its own cap: {text}");
+    drop(open);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_series_that_is_held_or_shared_stays() {
+    let metrics = Metrics::new(3);
+    let held = metrics.http(HttpLabels { route: "held", ..HTTP });
+    held.record(200, None, Duration::ZERO);
+    // The same requests in another protocol, and the same durations from another peer.
+    let (http2, other) = (HttpLabels { protocol: Protocol::Http2, ..HTTP }, HttpLabels { peer: None, ..HTTP });
+    for labels in [http2, other] {
+        metrics.http(HttpLabels { route: "held", ..labels }).record(200, None, Duration::ZERO);
+    }
+    advance(Duration::from_secs(16 * 60)).await;
+    request(&metrics, "new");
+    let text = metrics.scrape().unwrap();
+    let of = |family: &str, label: &str| {
+        text.lines().any(|line| line.starts_with(family) && line.contains(r#"route="held""#) && line.contains(label))
+    };
+    assert!(of("weft_http_requests_total", "sa/orders") && !of("weft_http_requests_total", r#"client_identity="""#));
+    assert!(of("weft_http_request_duration_seconds", "http1"), "{text}");
+    assert!(!of("weft_http_request_duration_seconds", "http2"), "{text}");
+    assert!(text.contains(r#"route="new""#), "{text}");
 }
 
 #[test]
