@@ -44,6 +44,9 @@ pub struct Limits {
     pub ping_timeout: Duration,
     /// How long streams may go on once the link drains, default 30 s.
     pub drain: Duration,
+    /// How long a draining acceptor waits for its peer's word that no stream is on its way any more, default 2 s. What
+    /// comes later is told by the last GOAWAY that it was not served.
+    pub drain_answer: Duration,
     /// When the leaf that opened the link ends: the link drains then. A server's link also drains when its peer's leaf
     /// ends, whatever is said here.
     pub expires: Option<Instant>,
@@ -58,6 +61,7 @@ impl Default for Limits {
             ping_after: Duration::from_secs(5),
             ping_timeout: Duration::from_secs(5),
             drain: Duration::from_secs(30),
+            drain_answer: Duration::from_secs(2),
             expires: None,
         }
     }

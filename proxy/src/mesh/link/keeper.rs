@@ -10,6 +10,7 @@ use crate::mesh::limits::Limits;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
     DrainOver,
+    DrainUnanswered,
     Expired,
     HandshakeOver,
     Idle,
@@ -35,6 +36,8 @@ pub(super) struct Times {
     pub(super) expires: Option<Instant>,
     /// Until when the streams of a draining link may go on.
     pub(super) drain_until: Option<Instant>,
+    /// Until when the peer may say that it has heard of the drain.
+    pub(super) answer_until: Option<Instant>,
     /// How long a link without streams is kept.
     pub(super) idle: Duration,
 }
@@ -42,8 +45,9 @@ pub(super) struct Times {
 impl Times {
     /// What is to be done at `now`; if nothing: when there will be, should nothing happen until then.
     pub(super) fn check(&self, limits: &Limits, now: Instant) -> Result<Due, Instant> {
-        let first =
-            [self.handshake(limits), self.silence(limits), self.end()].into_iter().flatten().min_by_key(|due| due.0);
+        let answer = self.answer_until.map(|until| (until, Due::DrainUnanswered));
+        let all = [self.handshake(limits), self.silence(limits), answer, self.end()];
+        let first = all.into_iter().flatten().min_by_key(|due| due.0);
         match first {
             Some((at, due)) if at <= now => Ok(due),
             Some((at, _)) => Err(at),
@@ -91,6 +95,7 @@ mod tests {
             since: now,
             expires: None,
             drain_until: None,
+            answer_until: None,
             idle: 60 * SECOND,
         }
     }

@@ -14,7 +14,19 @@ impl Mux {
 
     /// Whether a drain has come to its end: nothing is open, and nothing can be opened.
     pub(in crate::mesh) fn is_drained(&self) -> bool {
-        self.slots.is_empty() && self.is_draining() && !matches!(self.drain, Drain::Asked { .. })
+        self.slots.is_empty() && self.is_draining() && !self.is_drain_unanswered()
+    }
+
+    /// Whether the peer has still to say that it has heard of the drain.
+    pub(in crate::mesh) fn is_drain_unanswered(&self) -> bool {
+        matches!(self.drain, Drain::Asked { .. })
+    }
+
+    /// The peer's word is no longer waited for.
+    pub(in crate::mesh) fn drain_without_answer(&mut self) {
+        if self.is_drain_unanswered() {
+            self.drain = Drain::Agreed;
+        }
     }
 
     /// Why a stream cannot go on, if so.

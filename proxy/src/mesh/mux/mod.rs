@@ -79,7 +79,7 @@ pub(super) struct Mux {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Drain {
     No,
-    /// The opener may have sent OPENs before it heard: until this PING is answered they are served.
+    /// The opener may have sent OPENs before it heard: until this PING is answered they are waited for.
     Asked {
         ping: u64,
     },

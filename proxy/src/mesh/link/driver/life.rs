@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::Driver;
-use crate::mesh::{error::LinkError, link::keeper::Due};
+use crate::mesh::{error::LinkError, link::keeper::Due, mux::Mux};
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
     /// Does what is due, and sees to it that this task is woken when something is again.
@@ -40,6 +40,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
         if self.times.drain_until.is_none() && state.mux.is_draining() {
             self.times.drain_until = Some(now + self.link.limits.drain);
         }
+        self.times.answer_until = match self.times.answer_until {
+            _ if !state.mux.is_drain_unanswered() => None,
+            None => Some(now + self.link.limits.drain_answer),
+            asked => asked,
+        };
     }
 
     fn act(&mut self, due: Due, now: Instant) -> Result<(), LinkError> {
@@ -47,6 +52,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             Due::HandshakeOver => return Err(LinkError::HandshakeTimeout),
             Due::Silent => return Err(LinkError::Silent),
             Due::DrainOver => return Err(self.drain_cause.clone()),
+            Due::DrainUnanswered => self.link.mux(Mux::drain_without_answer),
             Due::Ping => {
                 self.times.pinged = Some(now);
                 self.link.mux(|mux| mux.ping());

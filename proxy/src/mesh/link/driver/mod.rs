@@ -102,6 +102,7 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Driver<'a, T> {
             since: now,
             expires: state.expires,
             drain_until: None,
+            answer_until: None,
             idle: idle(state.side, &link.limits),
         };
         Self {

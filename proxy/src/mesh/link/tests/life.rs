@@ -161,6 +161,23 @@ async fn a_draining_server_finishes_what_is_open_and_serves_what_was_on_its_way(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_peer_that_does_not_answer_holds_a_drain_up_for_two_seconds() {
+    local(async || {
+        let (near, far, frozen) = wire();
+        let pair = Pair::over(configs(), Limits::default(), (near, far));
+        drop(pair.stream().await);
+        tokio::time::sleep(SECOND).await;
+        frozen.set(true);
+        let start = Instant::now();
+        pair.server.drain();
+        assert!(matches!(pair.server_end.await.unwrap().cause, LinkError::Drained));
+        // The goodbye waits a second for the peer to close its side.
+        assert_eq!(start.elapsed().as_secs(), 3);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_was_answered_before_a_close_is_read_whole() {
     local(async || {
         let pair = Pair::over(configs(), Limits::default(), tokio::io::duplex(1000));
