@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde::de::DeserializeOwned;
+use weft_certs::{ServingAuthority, Validity};
 
 use super::*;
 use crate::check::facts::{Figures, Right, Server, Unknown};
@@ -28,22 +28,12 @@ fn now() -> SystemTime {
     SystemTime::UNIX_EPOCH + 20_000 * DAY
 }
 
-/// A CA and what it has signed, in PEM, for the webhook's name.
+/// An authority and what it has signed for the webhook, in PEM.
 fn certificates(begin: SystemTime, lifetime: Duration) -> (String, String) {
-    let (ca_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
-    let params = |names: &[&str]| {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = CertificateParams::new(names).unwrap();
-        params.not_before = begin.into();
-        params.not_after = (begin + lifetime).into();
-        params
-    };
-    let mut authority = params(&[]);
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let root = authority.self_signed(&ca_key).unwrap();
-    let issuer = Issuer::new(authority, ca_key);
-    let leaf = params(&["weft-control-plane.weft.svc"]).signed_by(&key, &issuer).unwrap();
-    (root.pem(), leaf.pem())
+    let validity = Validity { not_before: begin, not_after: begin + lifetime };
+    let authority = ServingAuthority::generate(validity).unwrap();
+    let leaf = authority.issue(&["weft-control-plane.weft.svc".to_owned()], validity).unwrap();
+    (authority.certificate_pem(), leaf.certificate_pem)
 }
 
 fn secret(certificate: &str) -> Secret {
