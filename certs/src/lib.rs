@@ -30,5 +30,8 @@ pub use name::{SpiffeId, SpiffeIdError};
 pub use peer::{IdentityError, Peer, identity_of};
 pub use renewal::renew_at;
 pub use serving::{Serving, ServingAuthority, ServingError, ServingLeaf, without_expired};
-pub use tls::{MeshTls, RefusedPeer, TlsError, WrongIdentity, control_client, control_server, refused, wrong_identity};
+pub use tls::{
+    MeshTls, RefusedPeer, TlsError, WrongIdentity, control_client, control_server, refused, unverified_client,
+    wrong_identity,
+};
 pub use validity::{Validity, ValidityError};

@@ -27,6 +27,7 @@ use crate::{
     listen::{self, Acceptor, BindError, Connection, Inbox, Listening, Loads, Member},
     outbound,
     policy::Backend,
+    probe::Probes,
     retry::BudgetSettings,
     shutdown::{Ending, Shutdown},
     socket::Liveness,
@@ -86,10 +87,9 @@ async fn control(config: Config, log: LogControl) -> Result<Ending, AppError> {
     });
     let threads = start_workers(&shared, workers, sockets)?;
     let beliefs = beliefs(shared.clone());
-    admin::start(
-        Admin { metrics, readiness: readiness.clone(), log, beliefs, shutdown: shutdown.clone() },
-        admin_sockets,
-    );
+    let probes = Probes::new(&shared.config.pod.probes, &shared.config.pod.addresses);
+    let admin = Admin { metrics, readiness: readiness.clone(), log, probes, beliefs, shutdown: shutdown.clone() };
+    admin::start(admin, admin_sockets);
     let certified = readiness.condition("certificate", "no certificate yet");
     shutdown.spawn("identity", |stop| identity::run(shared.identity.clone(), certified, stop));
     start_discovery(

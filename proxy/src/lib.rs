@@ -26,6 +26,7 @@ pub mod mesh;
 pub mod origin;
 pub mod outbound;
 pub mod policy;
+pub mod probe;
 pub mod redirect;
 pub mod relay;
 pub mod retry;

@@ -1,10 +1,11 @@
 //! rustls configs: between two proxies, and between a proxy and the control plane.
 //!
-//! All of them speak TLS 1.3 only, prefer X25519MLKEM768, name the crypto provider themselves (there is no process
+//! All of them (but [`unverified_client`]'s, for probes) speak TLS 1.3 only, prefer X25519MLKEM768, name the crypto provider themselves (there is no process
 //! default), send no SNI and no early data. Whoever holds a connection must end it when its peer's leaf ends
 //! ([`crate::Peer::not_after`]): a resumed session is not verified anew.
 
 mod refusal;
+mod unverified;
 mod verify;
 
 use std::{
@@ -26,6 +27,7 @@ use rustls::{
 };
 
 pub use refusal::{RefusedPeer, WrongIdentity, refused, wrong_identity};
+pub use unverified::unverified_client;
 
 use crate::{Leaf, SpiffeId, TrustBundle};
 pub(crate) use verify::verify_chain;

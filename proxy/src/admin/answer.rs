@@ -7,6 +7,7 @@ use hyper::body::Body;
 use serde_json::json;
 
 use super::Admin;
+use crate::{error::chain, probe::ProbeError};
 
 type Answer = Response<Full<Bytes>>;
 
@@ -35,6 +36,9 @@ pub(super) async fn answer<B>(admin: &Admin, on_loopback: bool, request: Request
 where
     B: Body<Error: std::error::Error + Send + Sync + 'static>,
 {
+    if let Some(path) = request.uri().path().strip_prefix("/probe/") {
+        return probe(admin, path, &request).await;
+    }
     let Some(page) = PAGES.iter().find(|page| page.path == request.uri().path()) else {
         let paths: Vec<_> = PAGES.iter().map(|page| page.path).collect();
         return text(StatusCode::NOT_FOUND, format!("there is no such page; there are {}", paths.join(" ")));
@@ -61,6 +65,25 @@ where
         _ => {
             admin.shutdown.leave();
             text(StatusCode::OK, "leaving")
+        }
+    }
+}
+
+/// Answers as the app has: the kubelet's event then names the app's own status.
+async fn probe<B>(admin: &Admin, path: &str, request: &Request<B>) -> Answer {
+    const METHODS: &[Method] = &[Method::GET, Method::HEAD];
+    if !METHODS.contains(request.method()) {
+        return wrong_method(&Page { path: "/probe", methods: METHODS, only_loopback: false });
+    }
+    match admin.probes.ask(path, request.headers().get(header::USER_AGENT).cloned()).await {
+        None => text(StatusCode::NOT_FOUND, "there is no such probe in WEFT_PROBES"),
+        Some(Ok(())) => text(StatusCode::OK, "ok"),
+        Some(Err(error)) => {
+            let status = match *error {
+                ProbeError::Status { status } => status,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            text(status, chain(&*error))
         }
     }
 }

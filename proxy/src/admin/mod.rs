@@ -1,6 +1,6 @@
 //! The admin port: probes, metrics and, on loopback only, control.
 //!
-//! On the pod's address it answers `GET /live /ready /metrics`. What shows or changes more answers on loopback alone, which
+//! On the pod's address it answers `GET /live /ready /metrics` and the app's probes. What shows or changes more answers on loopback alone, which
 //! only the pod's own containers reach. Serves with hyper on the control runtime; nothing here is on the data path.
 
 mod answer;
@@ -30,6 +30,7 @@ use tracing::{debug, info, warn};
 pub use readiness::{Condition, Readiness};
 
 use crate::{
+    probe::Probes,
     shutdown::Shutdown,
     telemetry::{LogControl, Metrics},
 };
@@ -66,6 +67,8 @@ pub struct Admin {
     pub readiness: Readiness,
     /// What /log-level shows and changes.
     pub log: LogControl,
+    /// What /probe/... asks the app.
+    pub probes: Probes,
     /// What /config shows: all that the proxy believes, without secrets.
     pub beliefs: Box<dyn Fn() -> serde_json::Value + Send + Sync>,
     /// What /drain and /shutdown set going.

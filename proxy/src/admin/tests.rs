@@ -18,10 +18,17 @@ fn admin() -> (Admin, impl Sized) {
         metrics: Metrics::new(10),
         readiness: Readiness::default(),
         log,
+        probes: Probes::new(&probes(), &[Ipv4Addr::LOCALHOST.into()]),
         beliefs: Box::new(|| serde_json::json!({ "endpoints": 3 })),
         shutdown: Shutdown::new(Duration::from_secs(1)),
     };
     (admin, layer)
+}
+
+/// One probe, of an app that is not there.
+fn probes() -> weft_api::probe::Probes {
+    // Port 1 is nobody's.
+    serde_json::from_str(r#"{"app":{"liveness":{"tcpSocket":{"port":1}}}}"#).unwrap()
 }
 
 async fn ask(admin: &Admin, on_loopback: bool, method: Method, path: &str, body: &str) -> (StatusCode, String) {
@@ -92,6 +99,23 @@ async fn the_log_level_can_be_changed_and_a_wrong_one_is_explained() {
     assert!(body.contains("weft_proxy=loud is no level"), "{body}");
     let long = "x".repeat(5000);
     assert_eq!(ask(&admin, true, Method::PUT, "/log-level", &long).await.0, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn only_a_probe_that_is_defined_can_be_asked_for() {
+    let (admin, _log) = admin();
+    let (status, body) = ask(&admin, false, Method::GET, "/probe/app/liveness", "").await;
+    assert_eq!(
+        (status, body.as_str()),
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the app does not accept a connection on port 1: Connection refused (os error 111)\n"
+        )
+    );
+    for other in ["/probe/app/readiness", "/probe/other/liveness", "/probe/app", "/probe/", "/probe/app/liveness/"] {
+        assert_eq!(ask(&admin, false, Method::GET, other, "").await.0, StatusCode::NOT_FOUND, "{other}");
+    }
+    assert_eq!(ask(&admin, false, Method::POST, "/probe/app/liveness", "").await.0, StatusCode::METHOD_NOT_ALLOWED);
 }
 
 #[tokio::test]

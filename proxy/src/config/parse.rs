@@ -3,6 +3,7 @@
 use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
 
 use tracing_subscriber::filter::Targets;
+use weft_api::probe::{Probe, ProbeAction, Probes};
 pub use weft_api::setting::{AccessLogFormat, LogFormat, PortSet};
 use weft_api::setting::{Expected, parts};
 pub(super) use weft_api::setting::{access_log, duration, flag, log_format, port, ports, workers};
@@ -122,4 +123,19 @@ pub(super) fn rate(text: &str) -> Parsed<f64> {
 pub(super) fn log_level(text: &str) -> Parsed<Targets> {
     text.parse()
         .map_err(|_| Expected("off, error, warn, info, debug or trace, or a list as info,weft_proxy::mesh=debug"))
+}
+
+/// The probes of the app, each of which can be sent.
+pub(super) fn probes(text: &str) -> Parsed<Probes> {
+    let expected = Expected("JSON as the injector writes it, each probe with a path and fields that HTTP allows");
+    if text.is_empty() {
+        return Ok(Probes::default());
+    }
+    let probes: Probes = serde_json::from_str(text).map_err(|_| expected)?;
+    let can_be_sent = |probe: &Probe| match &probe.action {
+        ProbeAction::HttpGet(get) => get.request("127.0.0.1").is_ok(),
+        ProbeAction::Grpc(_) | ProbeAction::TcpSocket(_) => true,
+    };
+    let all_can = probes.0.values().flat_map(|kinds| kinds.values()).all(can_be_sent);
+    if all_can { Ok(probes) } else { Err(expected) }
 }

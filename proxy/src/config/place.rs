@@ -2,10 +2,13 @@
 
 use std::{net::IpAddr, num::NonZeroUsize, path::PathBuf};
 
+use weft_api::probe::Probes;
+
 use super::{
     cgroup,
     parse::{
-        HostPort, PortSet, addresses, dns_name, file, flag, host_port, mark, optional, port, ports, word, workers,
+        HostPort, PortSet, addresses, dns_name, file, flag, host_port, mark, optional, port, ports, probes, word,
+        workers,
     },
     setting::{Preset::Is, Preset::Required, Preset::Unset, settings},
 };
@@ -67,6 +70,9 @@ settings! {
             "the pod's service account, the last part of its identity"; "What Kubernetes gives a pod that names none";
         addresses: Vec<IpAddr> = "WEFT_POD_ADDRESSES" ("addresses") Required, addresses;
             "the pod's own addresses, one of each family at most"; "The app is dialled there, never on loopback";
+        probes: Probes = "WEFT_PROBES" ("JSON") Unset, probes;
+            "the app's probes, as `{\"app\":{\"liveness\":{\"httpGet\":{\"path\":\"/live\",\"port\":8080},\"timeoutSeconds\":1}}}`, which the proxy makes when the kubelet asks for /probe/app/liveness";
+            "Intercepted, the kubelet's own would be refused where mTLS is demanded, and elsewhere say nothing of a dead app";
         node: Option<String> = "WEFT_NODE" ("word") Unset, |text| optional(text, word);
             "the node that the pod runs on"; "Endpoints on the same node can be preferred only if it is known";
         zone: Option<String> = "WEFT_ZONE" ("word") Unset, |text| optional(text, word);

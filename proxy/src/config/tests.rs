@@ -65,6 +65,15 @@ fn an_empty_value_counts_as_unset() {
 }
 
 #[test]
+fn probes_that_could_not_be_made_are_reported_at_the_start() {
+    let good = r#"{"app":{"liveness":{"httpGet":{"path":"/live","port":8080},"timeoutSeconds":1}}}"#;
+    assert_eq!(parse::probes(good).unwrap().0.len(), 1);
+    for bad in ["{", "[]", r#"{"app":{"liveness":{"httpGet":{"path":"/a b","port":8080}}}}"#] {
+        assert!(parse::probes(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn sizes_have_a_unit_or_none_and_bounds() {
     assert_eq!(parse::bytes("1MiB").unwrap(), 1 << 20);
     for bad in ["", "0", "1023", "65MiB", "1GiB", "-1KiB", "1é"] {
