@@ -19,6 +19,7 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 use crate::{
     AuthorityError, TrustBundle, Validity,
     authority::{Authority, authority_params},
+    text::pem_of,
     tls::{provider, verify_chain},
 };
 
@@ -176,11 +177,6 @@ fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, ServingError
 fn validity(certificate: &CertificateDer<'_>) -> Result<Validity, ServingError> {
     let (_, parsed) = X509Certificate::from_der(certificate).map_err(|_| ServingError::NoCertificate)?;
     Ok(Validity::of(&parsed))
-}
-
-fn pem_of(certificate: &CertificateDer<'_>) -> String {
-    let lines = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
-    pem::encode_config(&pem::Pem::new("CERTIFICATE", certificate.as_ref()), lines)
 }
 
 #[cfg(test)]
