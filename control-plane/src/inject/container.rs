@@ -1,6 +1,7 @@
 //! What the injector puts into a pod: two containers and two volumes.
 
 use serde_json::{Value, json};
+use weft_api::probe::Probes;
 
 use super::{
     InjectSettings, PROXY_UID,
@@ -58,14 +59,14 @@ pub(super) fn redirect(settings: &InjectSettings, overrides: &Overrides) -> Valu
 }
 
 /// The sidecar: an init container that goes on, so that it is there before the app and until after it, also in a Job.
-pub(super) fn proxy(settings: &InjectSettings, overrides: &Overrides) -> Value {
+pub(super) fn proxy(settings: &InjectSettings, overrides: &Overrides, probes: &Probes) -> Value {
     let get = |path: &str| json!({ "path": path, "port": ADMIN_PORT });
     json!({
         "name": PROXY,
         "image": overrides.image().unwrap_or(&settings.proxy_image),
         "imagePullPolicy": "IfNotPresent",
         "restartPolicy": "Always",
-        "env": environment(settings, overrides),
+        "env": environment(settings, overrides, probes),
         "ports": [
             { "name": "weft-inbound", "containerPort": INBOUND_PORT, "protocol": "TCP" },
             { "name": "weft-admin", "containerPort": ADMIN_PORT, "protocol": "TCP" },
@@ -95,7 +96,7 @@ pub(super) fn proxy(settings: &InjectSettings, overrides: &Overrides) -> Value {
     })
 }
 
-fn environment(settings: &InjectSettings, overrides: &Overrides) -> Vec<Value> {
+fn environment(settings: &InjectSettings, overrides: &Overrides, probes: &Probes) -> Vec<Value> {
     let namespace = &settings.control_plane_namespace;
     let field = |name: &str, path: &str| json!({ "name": name, "valueFrom": { "fieldRef": { "fieldPath": path } } });
     let text = |name: &str, value: String| json!({ "name": name, "value": value });
@@ -113,6 +114,10 @@ fn environment(settings: &InjectSettings, overrides: &Overrides) -> Vec<Value> {
         text("WEFT_TRUST_BUNDLE_FILE", format!("{BUNDLE_FOLDER}/ca.pem")),
         text("WEFT_SERVICE_ACCOUNT_TOKEN_FILE", format!("{TOKEN_FOLDER}/{TOKEN_FILE}")),
     ];
+    if !probes.0.is_empty() {
+        // `$(NAME)` would be replaced by the kubelet, and `$$` stands for `$`.
+        all.push(text("WEFT_PROBES", json!(probes).to_string().replace('$', "$$")));
+    }
     all.extend(overrides.variables(Target::Proxy));
     all
 }

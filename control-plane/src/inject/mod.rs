@@ -8,6 +8,7 @@ mod container;
 pub mod manifest;
 mod object;
 mod patch;
+mod probe;
 mod refusal;
 #[cfg(test)]
 mod tests;

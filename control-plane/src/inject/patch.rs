@@ -8,6 +8,7 @@ use super::{
     annotation::Overrides,
     container,
     object::{Container, Namespace, Pod, list_at, object_at},
+    probe,
 };
 use crate::registry::translate::INJECTED;
 
@@ -60,7 +61,8 @@ pub fn inject(pod: &Value, namespace: &Namespace, settings: &InjectSettings) -> 
 fn with_sidecar(mut pod: Value, settings: &InjectSettings, overrides: &Overrides) -> Option<Value> {
     annotate(object_at(&mut pod, "metadata")?, overrides)?;
     let spec = &mut pod["spec"];
-    let first = [container::redirect(settings, overrides), container::proxy(settings, overrides)];
+    let probes = probe::take(spec);
+    let first = [container::redirect(settings, overrides), container::proxy(settings, overrides, &probes)];
     list_at(spec, "initContainers")?.splice(0..0, first);
     list_at(spec, "volumes")?.extend(container::volumes());
     Some(pod)

@@ -2,6 +2,7 @@
 
 mod annotations;
 mod manifests;
+mod probes;
 mod property;
 mod refusals;
 
