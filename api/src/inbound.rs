@@ -9,6 +9,10 @@ pub struct InboundView {
     pub ports: Vec<InboundPort>,
     /// For every other port.
     pub default_rule: InboundRule,
+    /// The node that the pod runs on, or empty.
+    pub node: String,
+    /// That node's topology zone, or empty.
+    pub zone: String,
 }
 
 /// One port of the pod.
@@ -73,6 +77,8 @@ impl TryFrom<pb::Inbound> for InboundView {
         Ok(Self {
             ports: inbound.ports.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
             default_rule: inbound.default_rule.unwrap_or_default().into(),
+            node: inbound.node,
+            zone: inbound.zone,
         })
     }
 }
@@ -82,6 +88,8 @@ impl From<InboundView> for pb::Inbound {
         Self {
             ports: inbound.ports.into_iter().map(Into::into).collect(),
             default_rule: Some(inbound.default_rule.into()),
+            node: inbound.node,
+            zone: inbound.zone,
         }
     }
 }

@@ -107,6 +107,12 @@ pub struct EndpointView {
     pub node: String,
     /// Zones whose clients should use it; none: all.
     pub zone_hints: Vec<String>,
+    /// Nodes whose clients should use it; none: all.
+    pub node_hints: Vec<String>,
+    /// It serves until it ends: only for when no other endpoint does.
+    pub terminating: bool,
+    /// Only clients of its own node may use it.
+    pub node_local: bool,
     /// `namespace/name` of the pod, or empty.
     pub pod: String,
 }
@@ -317,6 +323,9 @@ impl TryFrom<pb::Endpoint> for EndpointView {
             zone: wire.zone,
             node: wire.node,
             zone_hints: wire.zone_hints,
+            node_hints: wire.node_hints,
+            terminating: wire.terminating,
+            node_local: wire.node_local,
             pod: wire.pod,
         })
     }
@@ -332,6 +341,9 @@ impl From<EndpointView> for pb::Endpoint {
             zone: view.zone,
             node: view.node,
             zone_hints: view.zone_hints,
+            node_hints: view.node_hints,
+            terminating: view.terminating,
+            node_local: view.node_local,
             pod: view.pod,
         }
     }

@@ -9,6 +9,8 @@ use super::*;
 
 pub(crate) const NAMESPACES: [&str; 2] = ["shop", "bank"];
 pub(crate) const NAMES: [&str; 3] = ["users", "orders", "pay"];
+const NODES: [&str; 2] = ["node-1", "node-2"];
+const ZONES: [&str; 3] = ["", "a", "b"];
 pub(crate) const ADDRESSES: [&str; 4] = ["10.1.0.1", "10.1.0.2", "10.1.1.1", "fd00::1"];
 
 fn name() -> impl Strategy<Value = ObjectName> {
@@ -33,37 +35,54 @@ fn service() -> impl Strategy<Value = Object> {
     (service_name(), prop::collection::vec(address(), 0..2), labels(), 1u16..3, protocol).prop_map(
         |(name, addresses, selector, port, protocol)| {
             let port = Port { port, name: String::new(), protocol, target: TargetPort::Number(80) };
-            Object::Service(Service { name, addresses, ports: vec![port], selector })
+            Object::Service(Service { name, addresses, ports: vec![port], selector, node_local: false })
         },
     )
 }
 
 fn slice() -> impl Strategy<Value = Object> {
-    (name(), service_name(), prop::collection::vec(address(), 0..3)).prop_map(|(name, service, addresses)| {
+    let addresses = prop::collection::vec((address(), any::<bool>()), 0..3);
+    (name(), service_name(), addresses).prop_map(|(name, service, addresses)| {
         let service = ServiceName { namespace: name.namespace.clone(), ..service };
-        let endpoint =
-            |address| SliceEndpoint { address, zone: String::new(), node: String::new(), zone_hints: Vec::new() };
+        let endpoint = |(address, terminating)| SliceEndpoint {
+            address,
+            zone: String::new(),
+            node: String::new(),
+            zone_hints: Vec::new(),
+            node_hints: Vec::new(),
+            terminating,
+        };
         let ports = vec![SlicePort { name: String::new(), port: 80 }];
         Object::Slice(Slice { name, service, ports, endpoints: addresses.into_iter().map(endpoint).collect() })
     })
 }
 
+fn node_name() -> impl Strategy<Value = String> {
+    prop::sample::select(&NODES[..]).prop_map(str::to_owned)
+}
+
+fn node() -> impl Strategy<Value = Object> {
+    (node_name(), prop::sample::select(&ZONES[..]))
+        .prop_map(|(name, zone)| Object::Node(Node { name: ObjectName::new("", &name), zone: zone.to_owned() }))
+}
+
 fn pod() -> impl Strategy<Value = Object> {
-    (name(), 0..2i64, prop::collection::vec(address(), 0..2), labels(), any::<bool>()).prop_map(
-        |(name, created, addresses, labels, meshed)| {
-            let (service_account, workload) = ("default".to_owned(), String::new());
-            let (ports, opaque_ports) = (Vec::new(), Vec::new());
+    let state = (any::<bool>(), any::<bool>(), node_name());
+    (name(), 0..2i64, prop::collection::vec(address(), 0..2), labels(), state).prop_map(
+        |(name, created, addresses, labels, (meshed, terminating, node))| {
             Object::Pod(Pod {
                 name,
                 uid: "".into(),
                 created,
-                workload,
+                workload: String::new(),
                 addresses,
-                service_account,
+                service_account: "default".to_owned(),
                 labels,
                 meshed,
-                ports,
-                opaque_ports,
+                ports: Vec::new(),
+                opaque_ports: Vec::new(),
+                node,
+                terminating,
             })
         },
     )
@@ -94,7 +113,7 @@ fn policy() -> impl Strategy<Value = Object> {
 }
 
 pub(crate) fn object() -> impl Strategy<Value = Object> {
-    prop_oneof![service(), slice(), pod(), route(), policy()]
+    prop_oneof![service(), slice(), node(), pod(), route(), policy()]
 }
 
 #[derive(Clone, Debug)]

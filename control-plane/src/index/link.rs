@@ -23,7 +23,7 @@ impl Index {
                 backends(route).for_each(|service| enter(&mut self.routes_to, service.clone(), &route.name));
             }
             Object::Pod(pod) => pod.addresses.iter().for_each(|one| enter(&mut self.pods_at, *one, &pod.name)),
-            Object::Policy(_) | Object::Service(_) => {}
+            Object::Node(_) | Object::Policy(_) | Object::Service(_) => {}
         }
         self.mark(object, affected);
     }
@@ -44,7 +44,7 @@ impl Index {
                 backends(route).for_each(|service| leave(&mut self.routes_to, service, &route.name));
             }
             Object::Pod(pod) => pod.addresses.iter().for_each(|one| leave(&mut self.pods_at, one, &pod.name)),
-            Object::Policy(_) | Object::Service(_) => {}
+            Object::Node(_) | Object::Policy(_) | Object::Service(_) => {}
         }
     }
 
@@ -55,6 +55,10 @@ impl Index {
             Object::Policy(policy) => {
                 let pods = in_namespace(&self.pods, &policy.name.namespace);
                 affected.pods.extend(pods.filter(|pod| policy.pods.matches(&pod.labels)).map(|pod| pod.name.clone()));
+            }
+            Object::Node(node) => {
+                let here = self.pods.values().filter(|pod| *pod.node == *node.name.name);
+                affected.pods.extend(here.map(|pod| pod.name.clone()));
             }
             Object::Pod(pod) => self.mark_pod(pod, affected),
             Object::Service(service) => self.mark_service(service, affected),

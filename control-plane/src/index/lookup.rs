@@ -17,7 +17,7 @@ pub(super) fn addresses(object: &Object) -> impl Iterator<Item = IpAddr> {
     let addresses: &[IpAddr] = match object {
         Object::Service(service) => &service.addresses,
         Object::Pod(pod) => &pod.addresses,
-        Object::Slice(_) | Object::Route(_) | Object::Policy(_) => &[],
+        Object::Slice(_) | Object::Route(_) | Object::Policy(_) | Object::Node(_) => &[],
     };
     addresses.iter().copied()
 }

@@ -24,8 +24,8 @@ use weft_api::ServiceName;
 pub use affected::Affected;
 use lookup::{NamesBy, in_namespace, named};
 pub use object::{
-    ContainerPort, Object, ObjectKey, ObjectKind, ObjectName, Pod, Port, PortRange, Service, Slice, SliceEndpoint,
-    SlicePort, TargetPort,
+    ContainerPort, Node, Object, ObjectKey, ObjectKind, ObjectName, Pod, Port, PortRange, Service, Slice,
+    SliceEndpoint, SlicePort, TargetPort,
 };
 pub use rules::{BackendRef, Parent, Policy, Route, Rule};
 pub(crate) use selector::has_all;
@@ -36,6 +36,7 @@ pub use selector::{Requirement, Selector};
 pub struct Index {
     services: BTreeMap<ServiceName, Service>,
     slices: BTreeMap<ObjectName, Slice>,
+    nodes: BTreeMap<ObjectName, Node>,
     pods: BTreeMap<ObjectName, Pod>,
     routes: BTreeMap<ObjectName, Route>,
     policies: BTreeMap<ObjectName, Policy>,
@@ -61,6 +62,7 @@ impl Index {
             Object::Slice(slice) => drop(self.slices.insert(key.name, slice)),
             Object::Route(route) => drop(self.routes.insert(key.name, route)),
             Object::Policy(policy) => drop(self.policies.insert(key.name, policy)),
+            Object::Node(node) => drop(self.nodes.insert(key.name, node)),
             Object::Pod(pod) => drop(self.pods.insert(key.name, pod)),
             Object::Service(service) => drop(self.services.insert(service.name.clone(), service)),
         }
@@ -74,6 +76,7 @@ impl Index {
             ObjectKind::EndpointSlice => self.slices.remove(name).map(Object::Slice),
             ObjectKind::HttpRoute => self.routes.remove(name).map(Object::Route),
             ObjectKind::InboundPolicy => self.policies.remove(name).map(Object::Policy),
+            ObjectKind::Node => self.nodes.remove(name).map(Object::Node),
             ObjectKind::Pod => self.pods.remove(name).map(Object::Pod),
             ObjectKind::Service => self.services.remove(&service).map(Object::Service),
         };
@@ -99,6 +102,7 @@ impl Index {
         let services = self.services.keys().map(|name| ObjectKey { kind: ObjectKind::Service, name: name.into() });
         services
             .chain(self.slices.keys().map(key(ObjectKind::EndpointSlice)))
+            .chain(self.nodes.keys().map(key(ObjectKind::Node)))
             .chain(self.pods.keys().map(key(ObjectKind::Pod)))
             .chain(self.routes.keys().map(key(ObjectKind::HttpRoute)))
             .chain(self.policies.keys().map(key(ObjectKind::InboundPolicy)))
@@ -110,6 +114,7 @@ impl Index {
             ObjectKind::EndpointSlice => self.slices.len(),
             ObjectKind::HttpRoute => self.routes.len(),
             ObjectKind::InboundPolicy => self.policies.len(),
+            ObjectKind::Node => self.nodes.len(),
             ObjectKind::Pod => self.pods.len(),
             ObjectKind::Service => self.services.len(),
         }
@@ -123,6 +128,11 @@ impl Index {
     /// One Service.
     pub fn service(&self, name: &ServiceName) -> Option<&Service> {
         self.services.get(name)
+    }
+
+    /// The zone of a node, or empty.
+    pub fn zone(&self, node: &str) -> &str {
+        self.nodes.get(&ObjectName::new("", node)).map_or("", |node| &node.zone)
     }
 
     /// Every pod.
@@ -186,6 +196,7 @@ impl Index {
             Object::Slice(slice) => self.slices.get(&slice.name) == Some(slice),
             Object::Route(route) => self.routes.get(&route.name) == Some(route),
             Object::Policy(policy) => self.policies.get(&policy.name) == Some(policy),
+            Object::Node(node) => self.nodes.get(&node.name) == Some(node),
             Object::Pod(pod) => self.pods.get(&pod.name) == Some(pod),
             Object::Service(service) => self.services.get(&service.name) == Some(service),
         }

@@ -18,7 +18,7 @@ pub struct ObjectName {
 }
 
 impl ObjectName {
-    /// A name from its parts.
+    /// A name from its parts; the namespace is empty for what has none.
     pub fn new(namespace: &str, name: &str) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
@@ -39,6 +39,8 @@ pub enum ObjectKind {
     HttpRoute,
     /// A [`Policy`].
     InboundPolicy,
+    /// A [`Node`].
+    Node,
     /// A [`Pod`].
     Pod,
     /// A [`Service`].
@@ -47,7 +49,8 @@ pub enum ObjectKind {
 
 impl ObjectKind {
     /// Every kind.
-    pub const ALL: [Self; 5] = [Self::EndpointSlice, Self::HttpRoute, Self::InboundPolicy, Self::Pod, Self::Service];
+    pub const ALL: [Self; 6] =
+        [Self::EndpointSlice, Self::HttpRoute, Self::InboundPolicy, Self::Node, Self::Pod, Self::Service];
 
     /// The kind as Kubernetes writes it.
     pub fn as_str(self) -> &'static str {
@@ -55,6 +58,7 @@ impl ObjectKind {
             Self::EndpointSlice => "EndpointSlice",
             Self::HttpRoute => "HTTPRoute",
             Self::InboundPolicy => "InboundPolicy",
+            Self::Node => "Node",
             Self::Pod => "Pod",
             Self::Service => "Service",
         }
@@ -79,6 +83,8 @@ pub enum Object {
     Route(Route),
     /// Who may call pods.
     Policy(Policy),
+    /// A node.
+    Node(Node),
     /// A pod.
     Pod(Pod),
     /// A Service.
@@ -92,6 +98,7 @@ impl Object {
             Self::Slice(slice) => (ObjectKind::EndpointSlice, slice.name.clone()),
             Self::Route(route) => (ObjectKind::HttpRoute, route.name.clone()),
             Self::Policy(policy) => (ObjectKind::InboundPolicy, policy.name.clone()),
+            Self::Node(node) => (ObjectKind::Node, node.name.clone()),
             Self::Pod(pod) => (ObjectKind::Pod, pod.name.clone()),
             Self::Service(service) => (ObjectKind::Service, ObjectName::from(&service.name)),
         };
@@ -116,6 +123,8 @@ pub struct Service {
     pub ports: Vec<Port>,
     /// Labels of its pods; empty selects none.
     pub selector: BTreeMap<String, String>,
+    /// Its ClusterIPs lead to pods of the client's own node alone (`internalTrafficPolicy: Local`).
+    pub node_local: bool,
 }
 
 /// One TCP port of a Service.
@@ -149,7 +158,7 @@ pub struct Slice {
     pub service: ServiceName,
     /// Ports by the Service port's name.
     pub ports: Vec<SlicePort>,
-    /// Addresses that are ready.
+    /// Addresses that serve.
     pub endpoints: Vec<SliceEndpoint>,
 }
 
@@ -162,7 +171,7 @@ pub struct SlicePort {
     pub port: u16,
 }
 
-/// One ready endpoint of a slice.
+/// One endpoint of a slice that serves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SliceEndpoint {
     /// The pod's address (Kubernetes gives the first of the list meaning, the others none).
@@ -173,6 +182,19 @@ pub struct SliceEndpoint {
     pub node: String,
     /// Zones whose clients should use it.
     pub zone_hints: Vec<String>,
+    /// Nodes whose clients should use it.
+    pub node_hints: Vec<String>,
+    /// It is not ready any more, but serves until it ends.
+    pub terminating: bool,
+}
+
+/// A node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Its name; nodes have no namespace.
+    pub name: ObjectName,
+    /// Topology zone, or empty.
+    pub zone: String,
 }
 
 /// A pod.
@@ -198,6 +220,10 @@ pub struct Pod {
     pub ports: Vec<ContainerPort>,
     /// Ports that are never looked into.
     pub opaque_ports: Vec<PortRange>,
+    /// The node that it runs on, or empty.
+    pub node: String,
+    /// Its deletion has begun.
+    pub terminating: bool,
 }
 
 /// A TCP port that a container declares.

@@ -12,25 +12,37 @@ use super::{Mesh, identity, newest};
 use crate::index::{Index, Service, SliceEndpoint};
 
 /// The endpoints of a Service's port, by address. None: there is no such Service, or it has no such port.
+///
+/// Which of them a client uses by where it runs, its proxy decides: the list is the same for all.
 pub fn endpoints(index: &Index, destination: &Destination, mesh: &Mesh) -> Option<Vec<EndpointView>> {
     let service = index.service(&destination.service)?;
     let port = service.ports.iter().find(|port| port.port == destination.port)?;
-    let mut found: BTreeMap<SocketAddr, &SliceEndpoint> = BTreeMap::new();
+    let mut found: BTreeMap<SocketAddr, EndpointView> = BTreeMap::new();
     for slice in index.slices_of(&service.name) {
         let Some(target) = slice.ports.iter().find(|one| one.name == port.name) else { continue };
         for endpoint in &slice.endpoints {
-            found.entry(SocketAddr::new(endpoint.address, target.port)).or_insert(endpoint);
+            let address = SocketAddr::new(endpoint.address, target.port);
+            let view = view(index, service, address, endpoint, mesh);
+            // It may stand in two slices for a moment, while Kubernetes moves it.
+            found.entry(address).and_modify(|known| known.terminating &= view.terminating).or_insert(view);
         }
     }
-    let found = of_one_family(found, service);
-    Some(found.into_iter().map(|(address, endpoint)| view(index, service, address, endpoint, mesh)).collect())
+    Some(serving(of_one_family(found, service), service))
+}
+
+/// What is about to end is used only when nothing else is there. Where clients use their own node's alone that is seen
+/// node by node.
+fn serving(found: BTreeMap<SocketAddr, EndpointView>, service: &Service) -> Vec<EndpointView> {
+    let only_terminating = found.values().all(|view| view.terminating);
+    let is_used = |view: &EndpointView| service.node_local || only_terminating || !view.terminating;
+    found.into_values().filter(is_used).collect()
 }
 
 /// A dual-stack Service names each pod twice. Clients use the Service's first family, unless only the other is there.
-fn of_one_family<'a>(
-    mut found: BTreeMap<SocketAddr, &'a SliceEndpoint>,
+fn of_one_family(
+    mut found: BTreeMap<SocketAddr, EndpointView>,
     service: &Service,
-) -> BTreeMap<SocketAddr, &'a SliceEndpoint> {
+) -> BTreeMap<SocketAddr, EndpointView> {
     let wants_v6 = match service.addresses.first() {
         Some(address) => address.is_ipv6(),
         None => !found.keys().any(SocketAddr::is_ipv4),
@@ -51,6 +63,10 @@ fn view(index: &Index, service: &Service, address: SocketAddr, endpoint: &SliceE
         zone: endpoint.zone.clone(),
         node: endpoint.node.clone(),
         zone_hints: endpoint.zone_hints.clone(),
+        node_hints: endpoint.node_hints.clone(),
+        // A pod's own object tells of its end before the slice does.
+        terminating: endpoint.terminating || pod.is_some_and(|pod| pod.terminating),
+        node_local: service.node_local,
         pod: pod.map(|pod| pod.name.to_string()).unwrap_or_default(),
     }
 }

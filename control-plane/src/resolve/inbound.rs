@@ -23,7 +23,12 @@ pub fn inbound(index: &Index, pod: &ObjectName) -> Option<InboundView> {
         }
     };
     let everywhere = policies.iter().copied().filter(|policy| policy.ports.is_empty());
-    Some(InboundView { ports: all.into_iter().map(view).collect(), default_rule: rule(everywhere) })
+    Some(InboundView {
+        ports: all.into_iter().map(view).collect(),
+        default_rule: rule(everywhere),
+        node: pod.node.clone(),
+        zone: index.zone(&pod.node).to_owned(),
+    })
 }
 
 fn selects(policy: &Policy, port: u16) -> bool {

@@ -3,7 +3,7 @@
 //! No IO. A file is taken whole or not at all: one broken document makes the file broken.
 
 use k8s_openapi::api::{
-    core::v1::{Pod, Service},
+    core::v1::{Node, Pod, Service},
     discovery::v1::EndpointSlice,
 };
 use serde::{Deserialize, de::DeserializeOwned};
@@ -11,7 +11,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use super::line;
 use crate::{
     index::Object,
-    registry::translate::{self, Finding, HttpRoute, InboundPolicy, Problem},
+    registry::translate::{Finding, HttpRoute, InboundPolicy, Kind, Problem},
 };
 
 /// What a file says.
@@ -121,25 +121,14 @@ impl Document<'_> {
 
     fn read_object(&self, header: &Header, contents: &mut Contents) -> Result<(), Broken> {
         let mut warnings = Vec::new();
-        let object = match (&*header.kind, &*header.api_version) {
-            ("Service", "v1") => {
-                self.translated(translate::service(&self.parse::<Service>()?, &mut warnings))?.map(Object::Service)
-            }
-            ("EndpointSlice", "discovery.k8s.io/v1") => {
-                self.translated(translate::slice(&self.parse::<EndpointSlice>()?, &mut warnings))?.map(Object::Slice)
-            }
-            ("Pod", "v1") => Some(Object::Pod(self.translated(translate::pod(&self.parse::<Pod>()?, &mut warnings))?)),
-            ("HTTPRoute", "gateway.networking.k8s.io/v1" | "gateway.networking.k8s.io/v1beta1") => {
-                self.translated(translate::route(&self.parse::<HttpRoute>()?, &mut warnings))?.map(Object::Route)
-            }
-            ("InboundPolicy", "weft.dev/v1") => {
-                Some(Object::Policy(self.translated(translate::policy(&self.parse::<InboundPolicy>()?))?))
-            }
-            ("", _) => return Err(self.invalid(Finding::at("kind", Problem::Missing))),
-            ("Service" | "EndpointSlice" | "Pod" | "HTTPRoute" | "InboundPolicy", version) => {
-                warnings.push(Finding::at("apiVersion", Problem::ValueNotSupported(version.to_owned())));
-                None
-            }
+        let object = match &*header.kind {
+            "EndpointSlice" => self.object::<EndpointSlice>(header, &mut warnings)?,
+            "HTTPRoute" => self.object::<HttpRoute>(header, &mut warnings)?,
+            "InboundPolicy" => self.object::<InboundPolicy>(header, &mut warnings)?,
+            "Node" => self.object::<Node>(header, &mut warnings)?,
+            "Pod" => self.object::<Pod>(header, &mut warnings)?,
+            "Service" => self.object::<Service>(header, &mut warnings)?,
+            "" => return Err(self.invalid(Finding::at("kind", Problem::Missing))),
             // Deployments and the like stand beside what is ours in many a file.
             _ => None,
         };
@@ -147,6 +136,14 @@ impl Document<'_> {
         contents.objects.extend(object.map(|object| (object, line)));
         contents.warnings.extend(warnings.into_iter().map(|finding| (self.line_of(&finding), finding)));
         Ok(())
+    }
+
+    fn object<K: Kind>(&self, header: &Header, warnings: &mut Vec<Finding>) -> Result<Option<Object>, Broken> {
+        if !K::has_version(&header.api_version) {
+            warnings.push(Finding::at("apiVersion", Problem::ValueNotSupported(header.api_version.clone())));
+            return Ok(None);
+        }
+        self.parse::<K>()?.object(warnings).map_err(|finding| self.invalid(finding))
     }
 
     /// Items of a list have lost their lines: what is wrong in one is reported on the list's.
@@ -169,10 +166,6 @@ impl Document<'_> {
 
     fn parse<T: DeserializeOwned>(&self) -> Result<T, Broken> {
         serde_yaml_ng::from_str(self.text).map_err(|error| self.broken(&error))
-    }
-
-    fn translated<T>(&self, result: Result<T, Finding>) -> Result<T, Broken> {
-        result.map_err(|finding| self.invalid(finding))
     }
 
     fn broken(&self, error: &serde_yaml_ng::Error) -> Broken {

@@ -18,6 +18,9 @@ pub enum Problem {
     /// It names an object of another namespace, and no ReferenceGrant allows that.
     #[error("refers to namespace {0:?}, which no ReferenceGrant allows")]
     CrossNamespace(String),
+    /// It has not the form that its kind has.
+    #[error("cannot be read: {0}")]
+    Malformed(String),
     /// It must be there.
     #[error("is missing")]
     Missing,

@@ -4,6 +4,8 @@
 //! the part that says it is invalid as a whole rather than half applied.
 
 mod finding;
+mod kind;
+mod node;
 mod pod;
 mod policy;
 mod route;
@@ -17,6 +19,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use weft_api::AppProtocol;
 
 pub use finding::{Field, Finding, Problem, Step};
+pub use kind::Kind;
+pub use node::node;
 pub use pod::pod;
 pub use policy::{InboundPolicy, policy};
 pub use route::{HttpRoute, route};

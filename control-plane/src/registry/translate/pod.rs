@@ -26,6 +26,8 @@ pub fn pod(pod: &KubernetesPod, warnings: &mut Vec<Finding>) -> Result<Pod, Find
         meshed: annotations.and_then(|all| all.get(INJECTED)).is_some_and(|value| value == "true"),
         ports: spec.map(ports).unwrap_or_default(),
         opaque_ports: opaque_ports(&pod.metadata, warnings),
+        node: spec.and_then(|spec| spec.node_name.clone()).unwrap_or_default(),
+        terminating: pod.metadata.deletion_timestamp.is_some(),
     })
 }
 

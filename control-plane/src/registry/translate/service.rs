@@ -25,7 +25,8 @@ pub fn service(service: &KubernetesService, warnings: &mut Vec<Finding>) -> Resu
     let ports = spec.ports.iter().flatten().enumerate().filter(|(_, port)| is_tcp(port.protocol.as_deref()));
     let ports = ports.map(|(at, port)| one_port(at, port, &opaque)).collect::<Result<_, _>>()?;
     let selector = spec.selector.clone().unwrap_or_default();
-    Ok(Some(Service { name, addresses: addresses(spec)?, ports, selector }))
+    let node_local = spec.internal_traffic_policy.as_deref() == Some("Local");
+    Ok(Some(Service { name, addresses: addresses(spec)?, ports, selector, node_local }))
 }
 
 fn addresses(spec: &ServiceSpec) -> Result<Vec<std::net::IpAddr>, Finding> {

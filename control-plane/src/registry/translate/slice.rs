@@ -1,6 +1,6 @@
 //! EndpointSlice.
 
-use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointSlice};
 use weft_api::ServiceName;
 
 use super::{Field, Finding, Problem, is_tcp, name, port};
@@ -45,21 +45,30 @@ fn ports(slice: &EndpointSlice) -> Result<Vec<SlicePort>, Finding> {
     Ok(ports)
 }
 
-/// None: it is not ready, or has no address.
+/// None: it does not serve, or has no address.
 fn one_endpoint(at: usize, wire: &Endpoint) -> Result<Option<SliceEndpoint>, Finding> {
-    let ready = wire.conditions.as_ref().and_then(|conditions| conditions.ready);
-    // "A nil value should be interpreted as true" (Kubernetes API, EndpointConditions.ready).
-    if ready == Some(false) {
-        return Ok(None);
-    }
+    let Some(terminating) = standing(wire.conditions.as_ref()) else { return Ok(None) };
     let Some(text) = wire.addresses.first() else { return Ok(None) };
     let field = || Field::new("endpoints").index(at).key("addresses").index(0);
     let address = text.parse().map_err(|_| Finding { field: field(), problem: Problem::NotAnAddress(text.clone()) })?;
-    let hints = wire.hints.iter().flat_map(|hints| hints.for_zones.iter().flatten());
+    let zones = wire.hints.iter().flat_map(|hints| hints.for_zones.iter().flatten());
+    let nodes = wire.hints.iter().flat_map(|hints| hints.for_nodes.iter().flatten());
     Ok(Some(SliceEndpoint {
         address,
         zone: wire.zone.clone().unwrap_or_default(),
         node: wire.node_name.clone().unwrap_or_default(),
-        zone_hints: hints.map(|zone| zone.name.clone()).collect(),
+        zone_hints: zones.map(|zone| zone.name.clone()).collect(),
+        node_hints: nodes.map(|node| node.name.clone()).collect(),
+        terminating,
     }))
+}
+
+/// Whether it only serves until it ends. None: it does not serve. `publishNotReadyAddresses` has been seen to by whoever
+/// has written the slice: what is to be reached all the same says that it is ready.
+fn standing(conditions: Option<&EndpointConditions>) -> Option<bool> {
+    // "A nil value should be interpreted as true" (Kubernetes API, EndpointConditions.ready).
+    let ready = conditions.and_then(|conditions| conditions.ready).unwrap_or(true);
+    let holds = |condition: fn(&EndpointConditions) -> Option<bool>| conditions.and_then(condition) == Some(true);
+    let ending = holds(|conditions| conditions.serving) && holds(|conditions| conditions.terminating);
+    if ready { Some(false) } else { ending.then_some(true) }
 }
