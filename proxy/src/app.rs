@@ -17,7 +17,7 @@ use weft_api::pb;
 
 use crate::{
     admin::{self, Admin, AdminError, Condition, Readiness},
-    balance::{self, BreakerSettings, Endpoint, LoadSettings, QueueLimit},
+    balance::{self, BreakerSettings, Endpoint, LoadSettings, Locality, QueueLimit},
     config::Config,
     discover::{self, Gauges, Picture, Watch, WatchSettings},
     error::chain,
@@ -68,7 +68,7 @@ async fn control(config: Config, log: LogControl) -> Result<Ending, AppError> {
     let access_log = start_access_log(&config, &metrics, &shutdown);
     let readiness = Readiness::default();
     let identity = IdentityStore::new(&config, &metrics)?;
-    let picture = Picture::new(discovery_settings(&config));
+    let picture = Picture::new(discovery_settings(&config)).at(locality(&config));
     let directory = picture.directory();
     let workers = config.workers.count();
     let sockets = bind(&config, workers)?;
@@ -131,6 +131,11 @@ fn discovery_settings(config: &Config) -> discover::Settings {
         idle: config.timeouts.discovery_idle,
         capacity: limits.destinations,
     }
+}
+
+fn locality(config: &Config) -> Locality {
+    let known = |name: &Option<String>| name.as_deref().unwrap_or_default().into();
+    Locality { node: known(&config.pod.node), zone: known(&config.pod.zone) }
 }
 
 /// Discovery, and what is handed between it and identity: the trust bundle one way, what is in use the other.

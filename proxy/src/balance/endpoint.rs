@@ -30,8 +30,16 @@ pub struct EndpointSpec {
     pub weight: u32,
     /// Its topology zone, or empty.
     pub zone: Arc<str>,
+    /// The node that it runs on, or empty.
+    pub node: Arc<str>,
     /// Zones whose clients should use it; none: all.
     pub zone_hints: Vec<String>,
+    /// Nodes whose clients should use it; none: all.
+    pub node_hints: Vec<String>,
+    /// It serves until it ends: only for when no other endpoint does.
+    pub terminating: bool,
+    /// Only clients of its own node may use it.
+    pub node_local: bool,
     /// `namespace/name` of the pod, or empty.
     pub pod: Arc<str>,
 }
@@ -45,7 +53,11 @@ impl TryFrom<EndpointView> for EndpointSpec {
             identity: view.identity.map(|text| text.parse()).transpose()?,
             weight: view.weight.max(1),
             zone: view.zone.into(),
+            node: view.node.into(),
             zone_hints: view.zone_hints,
+            node_hints: view.node_hints,
+            terminating: view.terminating,
+            node_local: view.node_local,
             pod: view.pod.into(),
         })
     }

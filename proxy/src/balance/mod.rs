@@ -4,8 +4,8 @@
 //! workers share, so that they balance on one picture; a pick takes no lock. Does not connect (`endpoint/`), does not
 //! decide on retries (`retry/`), does not know where endpoints come from (`discover/`).
 //!
-//! Room is left for zones (the sampler takes any subset of the set) and for slow start (the cost of an endpoint is one
-//! function).
+//! Which endpoints are used from this pod's node and zone is settled before ([`Locality`]). Room is left for slow start: the
+//! cost of an endpoint is one function.
 
 mod backend;
 mod breaker;
@@ -13,6 +13,7 @@ mod choice;
 mod endpoint;
 mod lease;
 mod load;
+mod locality;
 mod queue;
 mod sample;
 mod set;
@@ -40,6 +41,7 @@ pub use self::{
     endpoint::{Endpoint, EndpointSpec},
     lease::Lease,
     load::LoadSettings,
+    locality::Locality,
     queue::QueueLimit,
 };
 use self::{

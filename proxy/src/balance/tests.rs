@@ -16,7 +16,11 @@ fn weighted(port: u16, weight: u32) -> EndpointSpec {
         identity: None,
         weight,
         zone: "".into(),
+        node: "".into(),
         zone_hints: Vec::new(),
+        node_hints: Vec::new(),
+        terminating: false,
+        node_local: false,
         pod: "".into(),
     }
 }

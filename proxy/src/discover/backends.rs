@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use weft_api::{AppProtocol, Destination, Key};
 
 use super::subscriptions::Subscriptions;
-use crate::balance::{Backend, Settings};
+use crate::balance::{Backend, EndpointSpec, Locality, Settings};
 
 #[derive(Debug)]
 pub(super) struct Backends {
@@ -17,6 +17,8 @@ pub(super) struct Backends {
 struct Held {
     backend: Arc<Backend>,
     holders: usize,
+    /// All of its endpoints, where the locality decides which of them are used.
+    everywhere: Option<Vec<EndpointSpec>>,
 }
 
 impl Backends {
@@ -33,7 +35,8 @@ impl Backends {
     ) -> Arc<Backend> {
         let held = self.held.entry(destination.clone()).or_insert_with(|| {
             subscriptions.add(Key::Endpoints(destination.clone()));
-            Held { backend: Arc::new(Backend::new(destination.clone(), protocol, self.settings)), holders: 0 }
+            let backend = Arc::new(Backend::new(destination.clone(), protocol, self.settings));
+            Held { backend, holders: 0, everywhere: None }
         });
         held.holders += 1;
         Arc::clone(&held.backend)
@@ -52,8 +55,22 @@ impl Backends {
         Some(key)
     }
 
-    pub(super) fn find(&self, destination: &Destination) -> Option<&Arc<Backend>> {
-        self.held.get(destination).map(|held| &held.backend)
+    /// Takes the whole list of a destination's endpoints, as they are used from here. Whether it is its first.
+    pub(super) fn update(&mut self, destination: &Destination, specs: Vec<EndpointSpec>, locality: &Locality) -> bool {
+        let Some(held) = self.held.get_mut(destination) else { return false };
+        let first = !held.backend.balancer.answered();
+        held.everywhere = Locality::matters(&specs).then(|| specs.clone());
+        held.backend.balancer.update(locality.near(specs));
+        first
+    }
+
+    /// The pod's locality is known, or another one.
+    pub(super) fn relocate(&mut self, locality: &Locality) {
+        for held in self.held.values() {
+            if let Some(specs) = &held.everywhere {
+                held.backend.balancer.update(locality.near(specs.clone()));
+            }
+        }
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Backend>> {

@@ -19,7 +19,7 @@ use super::{
     list::{List, Place},
     subscriptions::Subscriptions,
 };
-use crate::{policy::DestinationPolicy, retry::Budget};
+use crate::{balance::Locality, policy::DestinationPolicy, retry::Budget};
 
 /// Everything that discovery has said.
 #[derive(Debug)]
@@ -36,6 +36,10 @@ pub struct Picture {
     pub(super) backends: Backends,
     pub(super) followed: Followed,
     pub(super) changed: Changed,
+    /// Where this proxy's pod runs, as settings say.
+    own_locality: Locality,
+    /// The same, and where settings say nothing, as the control plane does.
+    pub(super) locality: Locality,
     synced: bool,
 }
 
@@ -60,8 +64,17 @@ impl Picture {
             backends: Backends::new(settings.balance),
             followed: Followed::default(),
             changed: Changed::default(),
+            own_locality: Locality::default(),
+            locality: Locality::default(),
             synced: false,
         }
+    }
+
+    /// The same picture, of a pod that runs here: what the control plane says of its locality does not count.
+    pub fn at(mut self, locality: Locality) -> Self {
+        self.locality = locality.clone();
+        self.own_locality = locality;
+        self
     }
 
     /// What workers ask.
@@ -74,6 +87,16 @@ impl Picture {
         self.changed.list |= !self.synced;
         self.synced = true;
         self.directory.freshness.synced();
+    }
+
+    /// The control plane says where the pod runs.
+    pub(super) fn relocate(&mut self, locality: &Locality) {
+        let locality = self.own_locality.or(locality);
+        if self.locality != locality {
+            debug!(?locality, "the pod's locality is known");
+            self.locality = locality;
+            self.backends.relocate(&self.locality);
+        }
     }
 
     /// Follows an address that somebody wants to go to: subscribes to its details. Nothing happens for an address that

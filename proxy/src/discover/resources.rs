@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     address::EndpointAddr,
-    balance::{Backend, EndpointSpec},
+    balance::{Backend, EndpointSpec, Locality},
     policy::PodTarget,
     retry::Budget,
     route::RouteTable,
@@ -57,7 +57,10 @@ impl Picture {
             (Key::Endpoints(destination), Resource::Endpoints(views)) => self.take_endpoints(destination, views)?,
             (Key::Routes(destination), Resource::Routes(views)) => self.take_routes(destination, views)?,
             (Key::Workload(address), Resource::Workload(view)) => self.take_pod(*address, view)?,
-            (Key::Inbound, Resource::Inbound(view)) => self.directory.inbound().update(view),
+            (Key::Inbound, Resource::Inbound(view)) => {
+                self.relocate(&Locality { node: view.node.as_str().into(), zone: view.zone.as_str().into() });
+                self.directory.inbound().update(view);
+            }
             (Key::TrustBundle, Resource::TrustBundle(bundle)) => {
                 self.directory.trust.send_replace(Some(Arc::new(bundle)));
             }
@@ -100,10 +103,7 @@ impl Picture {
     }
 
     fn set_endpoints(&mut self, destination: &Destination, specs: Vec<EndpointSpec>) {
-        if let Some(backend) = self.backends.find(destination) {
-            self.changed.targets |= !backend.balancer.answered();
-            backend.balancer.update(specs);
-        }
+        self.changed.targets |= self.backends.update(destination, specs, &self.locality);
     }
 
     fn take_routes(&mut self, destination: &Destination, views: Vec<RouteView>) -> Result<(), RefusedResource> {
@@ -175,7 +175,11 @@ impl Picture {
                 identity: identity.clone(),
                 weight: 1,
                 zone: "".into(),
+                node: "".into(),
                 zone_hints: Vec::new(),
+                node_hints: Vec::new(),
+                terminating: false,
+                node_local: false,
                 pod: format!("{}/{}", view.namespace, view.pod).into(),
             }]);
         }

@@ -88,7 +88,7 @@ mod tests {
     fn view(port: u16) -> InboundView {
         let rule = InboundRule { require_mtls: true, ..Default::default() };
         let port = weft_api::InboundPort { port, protocol: AppProtocol::Http1, service: None, rule };
-        InboundView { ports: vec![port], default_rule: InboundRule::default() }
+        InboundView { ports: vec![port], ..InboundView::default() }
     }
 
     #[test]

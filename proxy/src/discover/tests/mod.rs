@@ -57,6 +57,9 @@ fn endpoint(address: &str) -> EndpointView {
         zone: String::new(),
         node: String::new(),
         zone_hints: Vec::new(),
+        node_hints: Vec::new(),
+        terminating: false,
+        node_local: false,
         pod: "shop/users-1".into(),
     }
 }

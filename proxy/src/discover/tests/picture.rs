@@ -198,3 +198,20 @@ async fn of_too_many_destinations_the_least_recently_used_go() {
     assert_eq!(known.len(), 18, "nine tenths of the capacity");
     assert!(known.contains(&1) && known.contains(&21) && !known.contains(&2));
 }
+
+#[test]
+fn endpoints_are_used_by_where_the_control_plane_says_that_the_pod_runs() {
+    let mut picture = listed(Settings::default());
+    picture.follow(socket(USERS_AT));
+    let hinted = |address: &str, zone: &str| EndpointView { zone_hints: vec![zone.to_owned()], ..endpoint(address) };
+    let views = vec![hinted("10.0.0.1:8080", "a"), hinted("10.0.0.2:8080", "b")];
+    feed(&mut picture, (Key::Endpoints(destination(USERS)), Resource::Endpoints(views))).unwrap();
+    let used = |picture: &Picture| {
+        let backend = picture.backends.all().next().unwrap().balancer.endpoints();
+        backend.iter().map(|endpoint| endpoint.addr.0.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(used(&picture).len(), 2, "the locality is not known yet");
+    let inbound = weft_api::InboundView { zone: "b".into(), ..Default::default() };
+    feed(&mut picture, (Key::Inbound, Resource::Inbound(inbound))).unwrap();
+    assert_eq!(used(&picture), ["10.0.0.2:8080"]);
+}
