@@ -1,7 +1,7 @@
 //! The control plane: registries feed the index, resolve reads it, serve tells the proxies.
 //!
 //! A change goes one way: `registry` -> `index` -> `resolve` -> `serve`. `identity` is the certificate authority and
-//! says who a caller is. `app` builds all of it once.
+//! says who a caller is. `lease` is held by the one replica that writes what only one may. `app` builds all of it once.
 
 pub mod admin;
 pub mod app;
@@ -10,6 +10,7 @@ pub mod error;
 pub mod identity;
 pub mod index;
 pub mod inject;
+pub mod lease;
 pub mod listen;
 mod pace;
 pub mod registry;
