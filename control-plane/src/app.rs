@@ -13,9 +13,14 @@ use weft_certs::SpiffeId;
 
 use crate::{
     admin::Admin,
-    config::Config,
+    cluster::Cluster,
+    config::{Config, RegistryKind},
     identity::{Authority, AuthorityError, AuthoritySettings, Proofs, maintain},
-    registry::{Condition, Event, Registry, file::FileRegistry},
+    registry::{
+        Condition, Event, Registry,
+        file::FileRegistry,
+        kubernetes::{ConnectError, KubernetesRegistry},
+    },
     resolve::Mesh,
     serve::{Feed, Hub, HubSettings, Listener, ListenerSettings, Services, WatchSettings, pass_trust_on},
     shutdown::{Shutdown, TaskFailed},
@@ -31,6 +36,9 @@ pub enum StartError {
     /// The certificate authority cannot be had.
     #[error("there is no certificate authority")]
     Authority(#[from] AuthorityError),
+    /// There is no cluster to read.
+    #[error("WEFT_REGISTRY=kubernetes, and there is no way to a cluster")]
+    Cluster(#[from] ConnectError),
     /// The metrics are wrong among themselves.
     #[error("the metrics cannot be set up")]
     Metrics(#[source] PrometheusError),
@@ -83,9 +91,11 @@ impl App {
             admin_address: local(&admin_listener, config.admin_listen)?,
         };
 
-        let (registry, condition) = FileRegistry::new(&config.registry_folder);
-        let changes = feed(hub.clone(), &shutdown);
-        shutdown.spawn_apart("registry", registry.run(changes, shutdown.drain_token()));
+        let cluster = match config.registry {
+            RegistryKind::File => None,
+            RegistryKind::Kubernetes => Some(Cluster::join(&config, &metrics, &shutdown).await?),
+        };
+        let condition = read_registry(&config, cluster.as_ref(), &hub, &metrics, &shutdown);
         shutdown.spawn("condition", show_condition(condition.clone(), metrics.clone(), shutdown.clone()));
         // A folder has one user, who does not have to be elected.
         let (_, alone) = watch::channel(true);
@@ -103,7 +113,7 @@ impl App {
         });
         let admin = Admin { hub, authority, metrics, condition };
         shutdown.spawn("admin", admin.serve(admin_listener, shutdown.clone()));
-        info!(listen = %app.address, admin = %app.admin_address, registry = %config.registry_folder.display(), "started");
+        info!(listen = %app.address, admin = %app.admin_address, registry = ?config.registry, "started");
         Ok(app)
     }
 
@@ -146,6 +156,27 @@ const EAFNOSUPPORT: i32 = 97;
 
 fn local(listener: &TcpListener, address: SocketAddr) -> Result<SocketAddr, StartError> {
     listener.local_addr().map_err(|source| StartError::Bind { address, source })
+}
+
+/// Begins to read the registry into the hub, and says where it tells of what is wrong.
+fn read_registry(
+    config: &Config,
+    cluster: Option<&Cluster>,
+    hub: &Arc<Hub>,
+    metrics: &Arc<Metrics>,
+    shutdown: &Shutdown,
+) -> watch::Receiver<Arc<Condition>> {
+    let (changes, stop) = (feed(hub.clone(), shutdown), shutdown.drain_token());
+    if let Some(cluster) = cluster {
+        let (registry, condition) = KubernetesRegistry::new(cluster.client.clone(), metrics.clone());
+        shutdown.spawn_apart("registry", registry.run(changes, stop));
+        return condition;
+    }
+    // Where there is no cluster there is a folder: `Config` does not come about without.
+    let folder = config.registry_folder.clone().unwrap_or_default();
+    let (registry, condition) = FileRegistry::new(folder);
+    shutdown.spawn_apart("registry", registry.run(changes, stop));
+    condition
 }
 
 /// What is called with a registry's changes.

@@ -31,7 +31,7 @@ pub struct Admin {
     pub authority: Arc<Authority>,
     /// Figures.
     pub metrics: Arc<Metrics>,
-    /// What is wrong with the registry's files.
+    /// What is wrong with the registry's objects.
     pub condition: watch::Receiver<Arc<Condition>>,
 }
 
@@ -40,7 +40,7 @@ struct Readiness {
     ready: bool,
     /// Why not.
     reasons: Vec<&'static str>,
-    /// Files whose last good state is kept.
+    /// Files and objects whose last good state is kept.
     broken: Vec<Complaint>,
     /// What is not understood.
     warnings: Vec<Complaint>,

@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     fixture::{SHOP, mesh, objects},
     identity::AuthoritySettings,
-    registry::Event,
+    registry::{Event, Place},
     serve::HubSettings,
 };
 
@@ -43,7 +43,7 @@ const FAR: &str = "10.1.0.1:5000";
 
 #[tokio::test]
 async fn it_is_ready_once_the_registry_has_been_read_and_names_broken_files() {
-    let complaint = Complaint { file: "/r/a.yaml".into(), line: 7, message: "is broken".into() };
+    let complaint = Complaint { place: Place::File { file: "/r/a.yaml".into(), line: 7 }, message: "is broken".into() };
     let (_folder, admin) = admin(Condition { broken: vec![complaint], warnings: Vec::new() });
     assert_eq!(ask(&admin, "GET", "/ready", FAR).await.0, 503);
     admin.hub.change(vec![Event::Reset(Vec::new())]);
@@ -51,7 +51,7 @@ async fn it_is_ready_once_the_registry_has_been_read_and_names_broken_files() {
     assert_eq!(status, 200);
     assert!(body.contains(r#""broken":[{"file":"/r/a.yaml","line":7,"message":"is broken"}]"#), "{body}");
     let (_, metrics) = ask(&admin, "GET", "/metrics", FAR).await;
-    assert!(metrics.contains(r#"weft_registry_problems{file="/r/a.yaml",line="7",severity="broken"} 1"#), "{metrics}");
+    assert!(metrics.contains(r#"weft_registry_problems{place="/r/a.yaml:7",severity="broken"} 1"#), "{metrics}");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use tracing::level_filters::LevelFilter;
 use weft_api::{UnknownSetting, unknown_settings};
 
 use crate::telemetry::LogFormat;
-pub use setting::ConfigError;
+pub use setting::{ConfigError, RegistryKind};
 use setting::{Reader, Row, Setting, line};
 
 /// Declares the struct, the rows and the reading of them from one list.
@@ -27,20 +27,13 @@ macro_rules! settings {
         }
 
         impl Config {
-            /// Reads from any source of variables. An empty value counts as unset.
-            ///
-            /// # Errors
-            /// All that is missing or cannot be understood, not just the first.
-            pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<ConfigError>> {
-                let mut reader = Reader { variable: &variable, errors: Vec::new() };
+            /// None: errors were noted.
+            fn rows(reader: &mut Reader<'_>) -> Option<Self> {
                 $(let $field = reader.value(&Setting::<$type> {
                     row: Row { name: $name, unit: $unit, default: $default, help: $help, why: $why },
                     parse: $parse,
                 });)*
-                match ($($field,)*) {
-                    ($(Some($field),)*) => Ok(Self { $($field,)* }),
-                    _ => Err(reader.errors),
-                }
+                Some(Self { $($field: $field?,)* })
             }
         }
 
@@ -51,8 +44,13 @@ macro_rules! settings {
 }
 
 settings! {
-    registry_folder: PathBuf = "WEFT_REGISTRY_DIR" ("a path") None, setting::path;
-        "The folder of Kubernetes YAML that is watched"; "Without it there is nothing to know";
+    registry: RegistryKind = "WEFT_REGISTRY" ("file or kubernetes") Some("file"), setting::registry;
+        "Where Services, pods and policies come from: a folder, or the API server of the cluster that it runs in or that \
+         KUBECONFIG names";
+        "A folder needs no cluster; the manifests set `kubernetes`";
+    registry_folder: Option<PathBuf> = "WEFT_REGISTRY_DIR" ("a path") Some(""), setting::optional_path;
+        "The folder of Kubernetes YAML that is watched: set exactly when WEFT_REGISTRY is `file`";
+        "Without it there is nothing to know";
     state_folder: PathBuf = "WEFT_STATE_DIR" ("a path") None, setting::path;
         "The folder of the certificate authority, the join tokens and trust-bundle.pem";
         "Its keys must survive a restart";
@@ -66,6 +64,9 @@ settings! {
     namespace: String = "WEFT_CONTROL_PLANE_NAMESPACE" ("a name") Some("weft"), setting::name;
         "The control plane's own namespace: part of the identity that proxies expect of it";
         "Where `weft install` puts it";
+    pod_name: String = "WEFT_POD_NAME" ("a name") Some("weft-control-plane"), setting::name;
+        "This replica's name, by which it holds the Lease weft-control-plane: no two may have the same";
+        "The manifests set it to the pod's";
     cluster_ranges: Vec<IpNet> = "WEFT_CLUSTER_RANGES" ("CIDRs with commas") Some(""), setting::ranges;
         "Ranges of pods and Services: an unknown address within is refused, one outside is foreign";
         "Unset: the /24 and /112 blocks around every known Service and pod";
@@ -93,6 +94,17 @@ settings! {
 }
 
 impl Config {
+    /// Reads from any source of variables. An empty value counts as unset.
+    ///
+    /// # Errors
+    /// All that is missing, contradicts itself or cannot be understood, not just the first.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<ConfigError>> {
+        let mut reader = Reader { variable: &variable, errors: Vec::new() };
+        let config = Self::rows(&mut reader);
+        reader.check_folder();
+        config.filter(|_| reader.errors.is_empty()).ok_or(reader.errors)
+    }
+
     /// Reads the process's environment.
     ///
     /// # Errors

@@ -41,6 +41,14 @@ pub enum ConfigError {
         /// What it is for.
         help: &'static str,
     },
+    /// Another setting leaves no use for it.
+    #[error("{name} is set, but {other} has no use for it: unset one of the two")]
+    Unused {
+        /// The variable.
+        name: &'static str,
+        /// The other one, with its value.
+        other: &'static str,
+    },
     /// Its value cannot be understood.
     #[error("{name}={value} cannot be used: it must be {expected}")]
     Unusable {
@@ -53,6 +61,15 @@ pub enum ConfigError {
     },
 }
 
+/// Where Services, pods and policies come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegistryKind {
+    /// A watched folder of YAML.
+    File,
+    /// A cluster's API server.
+    Kubernetes,
+}
+
 /// Reads rows and gathers what is wrong.
 pub(super) struct Reader<'a> {
     pub(super) variable: &'a dyn Fn(&str) -> Option<String>,
@@ -63,8 +80,7 @@ impl Reader<'_> {
     /// One value. None: an error was noted.
     pub(super) fn value<T>(&mut self, setting: &Setting<T>) -> Option<T> {
         let Row { name, unit, default, help, .. } = setting.row;
-        let given = (self.variable)(name).filter(|value| !value.trim().is_empty());
-        let Some(value) = given.or_else(|| default.map(str::to_owned)) else {
+        let Some(value) = self.given(name).or_else(|| default.map(str::to_owned)) else {
             self.errors.push(ConfigError::Missing { name, help });
             return None;
         };
@@ -73,6 +89,27 @@ impl Reader<'_> {
             self.errors.push(ConfigError::Unusable { name, value, expected: unit });
         }
         parsed
+    }
+
+    /// Notes a registry's folder that is missing, or is there without a use.
+    pub(super) fn check_folder(&mut self) {
+        let kind = self.given("WEFT_REGISTRY").map_or(Some(RegistryKind::File), |text| registry(text.trim()));
+        let name = "WEFT_REGISTRY_DIR";
+        match (kind, self.given(name)) {
+            (Some(RegistryKind::File), None) => {
+                let help = "the folder of Kubernetes YAML that is watched, or set WEFT_REGISTRY=kubernetes";
+                self.errors.push(ConfigError::Missing { name, help });
+            }
+            (Some(RegistryKind::Kubernetes), Some(_)) => {
+                self.errors.push(ConfigError::Unused { name, other: "WEFT_REGISTRY=kubernetes" });
+            }
+            // A kind that cannot be understood is reported as such.
+            (None, _) | (Some(RegistryKind::File), Some(_)) | (Some(RegistryKind::Kubernetes), None) => {}
+        }
+    }
+
+    fn given(&self, name: &str) -> Option<String> {
+        (self.variable)(name).filter(|value| !value.trim().is_empty())
     }
 }
 
@@ -91,6 +128,19 @@ pub(super) fn line(row: &Row) -> String {
 
 pub(super) fn path(text: &str) -> Option<PathBuf> {
     Some(text.into())
+}
+
+/// None: it is unset.
+pub(super) fn optional_path(text: &str) -> Option<Option<PathBuf>> {
+    Some((!text.is_empty()).then(|| text.into()))
+}
+
+pub(super) fn registry(text: &str) -> Option<RegistryKind> {
+    match text {
+        "file" => Some(RegistryKind::File),
+        "kubernetes" => Some(RegistryKind::Kubernetes),
+        _ => None,
+    }
 }
 
 pub(super) fn address(text: &str) -> Option<SocketAddr> {

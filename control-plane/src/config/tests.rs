@@ -30,6 +30,20 @@ fn every_bad_value_is_reported_at_once() {
 }
 
 #[test]
+fn a_registry_of_a_cluster_has_no_folder() {
+    let errors = read(&[("WEFT_REGISTRY", "kubernetes"), ("WEFT_STREAMS_PER_SECOND", "0")]).unwrap_err();
+    let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(texts[1].contains("WEFT_REGISTRY_DIR is set, but WEFT_REGISTRY=kubernetes has no use"), "{texts:?}");
+
+    let config = read(&[("WEFT_REGISTRY", "kubernetes"), ("WEFT_REGISTRY_DIR", "")]).unwrap();
+    assert_eq!((config.registry, config.registry_folder), (RegistryKind::Kubernetes, None));
+    let errors = read(&[("WEFT_REGISTRY_DIR", "")]).unwrap_err();
+    assert!(errors[0].to_string().contains("or set WEFT_REGISTRY=kubernetes"), "{errors:?}");
+    assert_eq!(read(&[("WEFT_REGISTRY", "consul"), ("WEFT_REGISTRY_DIR", "")]).unwrap_err().len(), 1);
+}
+
+#[test]
 fn the_page_on_settings_is_what_the_table_says() {
     let page = include_str!("../../../docs/configuration-control-plane.md");
     assert!(page == markdown(), "docs/configuration-control-plane.md is out of date: run `make docs`");

@@ -4,14 +4,18 @@
 //! Kubernetes kinds. It keeps nothing that the index keeps, and decides nothing that `resolve` decides.
 
 pub mod file;
+pub mod kubernetes;
 pub mod translate;
 
-use std::{future::Future, path::Path};
+#[cfg(test)]
+mod cases;
+
+use std::{fmt, future::Future, path::Path};
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::index::{Object, ObjectKey};
+use crate::index::{Object, ObjectKey, ObjectKind};
 
 /// A change in a registry.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,17 +40,51 @@ pub struct Condition {
 /// One thing that is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Complaint {
-    /// The file.
-    pub file: String,
-    /// Its line, from 1.
-    pub line: usize,
+    /// Where.
+    #[serde(flatten)]
+    pub place: Place,
     /// What is wrong.
     pub message: String,
 }
 
+/// Where something is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(untagged)]
+pub enum Place {
+    /// In a file of a folder.
+    File {
+        /// The file.
+        file: String,
+        /// Its line, from 1.
+        line: usize,
+    },
+    /// In a cluster.
+    Object {
+        /// A kind and a name, as in `HTTPRoute shop/users`; a whole kind without a name.
+        object: String,
+    },
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { file, line } => write!(f, "{file}:{line}"),
+            Self::Object { object } => f.write_str(object),
+        }
+    }
+}
+
 impl Complaint {
-    fn new(file: &Path, line: usize, message: String) -> Self {
-        Self { file: file.display().to_string(), line, message }
+    fn in_file(file: &Path, line: usize, message: String) -> Self {
+        Self { place: Place::File { file: file.display().to_string(), line }, message }
+    }
+
+    fn of_object(key: &ObjectKey, message: String) -> Self {
+        Self { place: Place::Object { object: format!("{} {}", key.kind.as_str(), key.name) }, message }
+    }
+
+    fn of_kind(kind: ObjectKind, message: String) -> Self {
+        Self { place: Place::Object { object: kind.as_str().to_owned() }, message }
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
+use super::unix_seconds;
+
 /// The families. Label values are enums.
 pub struct CertificateMetrics {
     requests: IntCounterVec,
@@ -99,10 +101,4 @@ impl CertificateMetrics {
     pub fn token_review_took(&self, took: Duration) {
         self.token_review_seconds.observe(took.as_secs_f64());
     }
-}
-
-/// Whole seconds since the epoch.
-fn unix_seconds(moment: SystemTime) -> i64 {
-    let since = moment.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }

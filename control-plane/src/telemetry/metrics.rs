@@ -7,19 +7,19 @@ use prometheus::{
     TextEncoder,
 };
 
-use super::certificates::CertificateMetrics;
+use super::{certificates::CertificateMetrics, cluster::ClusterMetrics};
 use crate::{
     index::{Index, ObjectKind},
     registry::{Complaint, Condition},
 };
 
-/// The families. Label values are enums or names of the operator's own files.
+/// The families. Label values are enums or names of the operator's own files and objects.
 pub struct Metrics {
     registry: Registry,
     objects: IntGaugeVec,
     complaints: IntGaugeVec,
-    broken_files: IntGauge,
-    shown: std::sync::Mutex<Vec<[String; 3]>>,
+    broken: IntGauge,
+    shown: std::sync::Mutex<Vec<[String; 2]>>,
     /// Streams of proxies that are open.
     pub streams: IntGauge,
     streams_behind: IntGauge,
@@ -28,6 +28,8 @@ pub struct Metrics {
     resolve_seconds: HistogramVec,
     /// About certificates.
     pub certificates: CertificateMetrics,
+    /// About the cluster.
+    pub cluster: ClusterMetrics,
     admissions: IntCounterVec,
     admission_seconds: Histogram,
     /// When the injector's serving certificate is over.
@@ -93,10 +95,10 @@ impl Metrics {
             objects: gauges("weft_registry_objects", "Objects that the registries know.", &["kind"])?,
             complaints: gauges(
                 "weft_registry_problems",
-                "1 for each place in a file that is broken or not understood.",
-                &["file", "line", "severity"],
+                "1 for each place, in a file or a cluster, that is broken or not understood.",
+                &["place", "severity"],
             )?,
-            broken_files: gauge("weft_registry_broken_files", "Files whose last good state is kept.")?,
+            broken: gauge("weft_registry_broken", "Files and objects whose last good state is kept.")?,
             shown: std::sync::Mutex::default(),
             streams: gauge("weft_control_streams", "Streams of proxies that are open.")?,
             streams_behind: gauge(
@@ -110,6 +112,7 @@ impl Metrics {
             updates: counters("weft_control_updates_total", "Updates lined up for subscribers.", &["kind"])?,
             resolve_seconds: HistogramVec::new(resolve, &["kind"])?,
             certificates: CertificateMetrics::new(&registry)?,
+            cluster: ClusterMetrics::new(&registry)?,
             registry,
         };
         metrics.register()?;
@@ -125,7 +128,7 @@ impl Metrics {
         registry.register(Box::new(info))?;
         registry.register(Box::new(self.objects.clone()))?;
         registry.register(Box::new(self.complaints.clone()))?;
-        registry.register(Box::new(self.broken_files.clone()))?;
+        registry.register(Box::new(self.broken.clone()))?;
         registry.register(Box::new(self.streams.clone()))?;
         registry.register(Box::new(self.streams_behind.clone()))?;
         registry.register(Box::new(self.lag_seconds.clone()))?;
@@ -144,18 +147,18 @@ impl Metrics {
         }
     }
 
-    /// Shows what is wrong with a registry's files, and no longer what was.
+    /// Shows what is wrong with a registry's objects, and no longer what was.
     pub fn condition(&self, condition: &Condition) {
-        let labels = |one: &Complaint, severity: &str| [one.file.clone(), one.line.to_string(), severity.to_owned()];
+        let labels = |one: &Complaint, severity: &str| [one.place.to_string(), severity.to_owned()];
         let broken = condition.broken.iter().map(|one| labels(one, "broken"));
         let now: Vec<_> = broken.chain(condition.warnings.iter().map(|one| labels(one, "warning"))).collect();
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         for gone in shown.iter().filter(|one| !now.contains(one)) {
             // It is there: it was shown.
-            let _known = self.complaints.remove_label_values(&[&gone[0], &gone[1], &gone[2]]);
+            let _known = self.complaints.remove_label_values(&[&gone[0], &gone[1]]);
         }
-        now.iter().for_each(|one| self.complaints.with_label_values(&[&one[0], &one[1], &one[2]]).set(1));
-        self.broken_files.set(i64::try_from(condition.broken.len()).unwrap_or(i64::MAX));
+        now.iter().for_each(|one| self.complaints.with_label_values(&[&one[0], &one[1]]).set(1));
+        self.broken.set(i64::try_from(condition.broken.len()).unwrap_or(i64::MAX));
         *shown = now;
     }
 

@@ -14,6 +14,7 @@ use tracing::{error, warn};
 
 use super::{Broken, FolderError, document::Contents};
 use crate::{
+    error::chain,
     index::{Object, ObjectKey},
     registry::{Complaint, Condition, Event},
 };
@@ -64,18 +65,18 @@ impl Folder {
                 file.broken = None;
                 let warnings = complaints(&path, &contents);
                 if file.warnings != warnings {
-                    for one in &warnings {
-                        warn!(file = %one.file, line = one.line, problem = %one.message, "not understood");
+                    for Complaint { place, message } in &warnings {
+                        warn!(%place, problem = %message, "not understood");
                     }
                 }
                 file.warnings = warnings;
                 self.replace(&path, contents);
             }
             Err(broken) => {
-                let complaint = Complaint::new(&path, broken.line(), with_causes(&broken));
+                let complaint = Complaint::in_file(&path, broken.line(), chain(&broken));
                 if file.broken.as_ref() != Some(&complaint) {
-                    let Complaint { file, line, message } = &complaint;
-                    error!(%file, line, problem = %message, "file is broken, its last good state is kept");
+                    let Complaint { place, message } = &complaint;
+                    error!(%place, problem = %message, "file is broken, its last good state is kept");
                 }
                 file.broken = Some(complaint);
             }
@@ -120,9 +121,9 @@ impl Folder {
 
     /// The folder itself cannot be read (any more), or can be again.
     pub(super) fn set_trouble(&mut self, path: &Path, trouble: Option<FolderError>) {
-        let trouble = trouble.map(|trouble| Complaint::new(path, 1, with_causes(&trouble)));
+        let trouble = trouble.map(|trouble| Complaint::in_file(path, 1, chain(&trouble)));
         if let Some(one) = trouble.as_ref().filter(|one| self.trouble.as_ref() != Some(one)) {
-            error!(file = %one.file, problem = %one.message, "folder cannot be read, what it said is kept");
+            error!(place = %one.place, problem = %one.message, "folder cannot be read, what it said is kept");
         }
         self.touched |= self.trouble != trouble;
         self.trouble = trouble;
@@ -140,7 +141,7 @@ impl Folder {
             others.filter_map(move |path| {
                 let (_, line) = self.files.get(path)?.objects.get(key)?;
                 let message = format!("{} {} counts as {} has it", key.kind.as_str(), key.name, first?.display());
-                Some(Complaint::new(path, *line, message))
+                Some(Complaint::in_file(path, *line, message))
             })
         });
         Arc::new(Condition {
@@ -182,23 +183,12 @@ impl Folder {
 
 /// What a file's contents are warned of; an object that stands twice in one file is so, and its last place counts.
 fn complaints(path: &Path, contents: &Contents) -> Vec<Complaint> {
-    let warnings = contents.warnings.iter().map(|(line, finding)| Complaint::new(path, *line, finding.to_string()));
+    let warnings = contents.warnings.iter().map(|(line, finding)| Complaint::in_file(path, *line, finding.to_string()));
     let mut seen = BTreeSet::new();
     let twice = contents.objects.iter().rev().filter_map(|(object, line)| {
         let key = object.key();
         let message = format!("{} {} stands again further down, which counts", key.kind.as_str(), key.name);
-        (!seen.insert(key)).then(|| Complaint::new(path, *line, message))
+        (!seen.insert(key)).then(|| Complaint::in_file(path, *line, message))
     });
     warnings.chain(twice).collect()
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

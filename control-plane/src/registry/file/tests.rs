@@ -7,7 +7,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::index::{Affected, Index, ObjectKind, ObjectName};
+use crate::{
+    index::{Affected, Index, ObjectKind, ObjectName},
+    registry::Place,
+};
 
 /// A registry over a folder of its own, and the index that it feeds.
 struct Fixture {
@@ -120,7 +123,8 @@ async fn a_broken_file_keeps_its_last_good_state_and_is_reported() {
     fs::write(fixture.path("a.yaml"), "# head\nkind: [\n").unwrap();
     let condition = fixture.condition.wait_for(|condition| !condition.broken.is_empty()).await.unwrap().clone();
     let [broken] = &*condition.broken else { panic!("{condition:?}") };
-    assert!(broken.file.ends_with("a.yaml") && broken.line >= 2, "{broken:?}");
+    let Place::File { file, line } = &broken.place else { panic!("{broken:?}") };
+    assert!(file.ends_with("a.yaml") && *line >= 2, "{broken:?}");
     fs::write(fixture.path("b.yaml"), pod("c")).unwrap();
     fixture.eventually(|fixture| fixture.has("c")).await;
     assert!(fixture.has("a"), "the broken file's object stays");
