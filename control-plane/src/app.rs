@@ -16,6 +16,7 @@ use crate::{
     cluster::Cluster,
     config::{Config, RegistryKind},
     identity::{Authority, AuthorityError, AuthoritySettings, Proofs, maintain},
+    inject::{self, InjectSettings},
     registry::{
         Condition, Event, Registry,
         file::FileRegistry,
@@ -95,6 +96,15 @@ impl App {
             RegistryKind::File => None,
             RegistryKind::Kubernetes => Some(Cluster::join(&config, &metrics, &shutdown).await?),
         };
+        if let Some(cluster) = &cluster {
+            let settings = InjectSettings {
+                proxy_image: config.proxy_image.clone(),
+                control_plane_namespace: config.namespace.clone(),
+                trust_domain: config.trust_domain.clone(),
+            };
+            let listener = bind(config.inject_listen).await?;
+            inject::start(cluster.client.clone(), listener, settings, metrics.clone(), &shutdown);
+        }
         let condition = read_registry(&config, cluster.as_ref(), &hub, &metrics, &shutdown);
         shutdown.spawn("condition", show_condition(condition.clone(), metrics.clone(), shutdown.clone()));
         // A folder has one user, who does not have to be elected.

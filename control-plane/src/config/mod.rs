@@ -13,7 +13,7 @@ use ipnet::IpNet;
 use tracing::level_filters::LevelFilter;
 use weft_api::{UnknownSetting, unknown_settings};
 
-use crate::telemetry::LogFormat;
+use crate::{inject::DEFAULT_PROXY_IMAGE, telemetry::LogFormat};
 pub use setting::{ConfigError, RegistryKind};
 use setting::{Reader, Row, Setting, line};
 
@@ -59,6 +59,11 @@ settings! {
     admin_listen: SocketAddr = "WEFT_ADMIN_LISTEN" ("an address and a port") Some("[::]:4181"), setting::address;
         "Where /live /ready /metrics are served, and on loopback only /snapshot and POST /rotate-issuer";
         "Clear of the proxy's own 4190 and 4191";
+    inject_listen: SocketAddr = "WEFT_INJECT_LISTEN" ("an address and a port") Some("[::]:9443"), setting::address;
+        "Where the API server asks the injector about pods; only where WEFT_REGISTRY is `kubernetes`";
+        "Where the manifests send it";
+    proxy_image: String = "WEFT_PROXY_IMAGE" ("an image") Some(DEFAULT_PROXY_IMAGE), setting::image;
+        "The image of the sidecars that the injector adds"; "The proxy of the same release";
     trust_domain: String = "WEFT_TRUST_DOMAIN" ("a name") Some("cluster.local"), setting::name;
         "The trust domain of every identity in this mesh"; "The usual domain of a cluster";
     namespace: String = "WEFT_CONTROL_PLANE_NAMESPACE" ("a name") Some("weft"), setting::name;

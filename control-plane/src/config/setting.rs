@@ -161,6 +161,11 @@ pub(super) fn name(text: &str) -> Option<String> {
     text.bytes().all(allowed).then(|| text.to_owned())
 }
 
+/// The name of an image.
+pub(super) fn image(text: &str) -> Option<String> {
+    text.bytes().all(|byte| byte.is_ascii_graphic()).then(|| text.to_owned())
+}
+
 pub(super) fn level(text: &str) -> Option<LevelFilter> {
     text.parse().ok()
 }

@@ -4,6 +4,7 @@
 //! for `weft inject`. Which pods are asked about at all is decided by the labels in the webhooks' configuration.
 
 mod annotation;
+mod certificate;
 mod container;
 pub mod manifest;
 mod object;
@@ -14,17 +15,45 @@ mod refusal;
 mod tests;
 mod webhook;
 
+use std::{convert::Infallible, sync::Arc};
+
+use kube::Client;
+use tokio::net::TcpListener;
+
+use crate::{shutdown::Shutdown, telemetry::Metrics};
+
 pub use annotation::{AnnotationError, markdown};
+pub use certificate::{Certificate, CertificateError};
 pub use object::Namespace;
 pub use patch::{Injected, Outcome, inject};
 pub use refusal::{Refusal, Skip, Warning};
 pub use webhook::Webhook;
+
+/// Serves the webhook, and keeps its certificate, until the drain begins.
+pub fn start(
+    client: Client,
+    listener: TcpListener,
+    settings: InjectSettings,
+    metrics: Arc<Metrics>,
+    shutdown: &Shutdown,
+) {
+    let (certificate, serves) = Certificate::new(client.clone(), &settings.control_plane_namespace, metrics.clone());
+    shutdown.spawn("injector-certificate", certificate.run(shutdown.clone()));
+    let serving = Webhook::new(client, settings, metrics).serve(listener, serves, shutdown.clone());
+    shutdown.spawn("injector", async move {
+        serving.await;
+        Ok::<_, Infallible>(())
+    });
+}
 
 /// The label by which a namespace or a pod asks for the mesh, or a pod declines it.
 pub const INJECT: &str = "weft.dev/inject";
 
 /// The user that proxies run as. What runs as that user is not intercepted.
 pub const PROXY_UID: i64 = 2102;
+
+/// The proxy of the same release.
+pub const DEFAULT_PROXY_IMAGE: &str = concat!("weft/proxy:", env!("CARGO_PKG_VERSION"));
 
 /// What the injector goes by, the same for every pod.
 #[derive(Clone, Debug)]
@@ -40,7 +69,7 @@ pub struct InjectSettings {
 impl Default for InjectSettings {
     fn default() -> Self {
         Self {
-            proxy_image: concat!("weft/proxy:", env!("CARGO_PKG_VERSION")).to_owned(),
+            proxy_image: DEFAULT_PROXY_IMAGE.to_owned(),
             control_plane_namespace: "weft".to_owned(),
             trust_domain: "cluster.local".to_owned(),
         }

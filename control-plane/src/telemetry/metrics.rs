@@ -3,11 +3,10 @@
 use std::{sync::PoisonError, time::Duration};
 
 use prometheus::{
-    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use super::{certificates::CertificateMetrics, cluster::ClusterMetrics};
+use super::{certificates::CertificateMetrics, cluster::ClusterMetrics, injector::InjectorMetrics};
 use crate::{
     index::{Index, ObjectKind},
     registry::{Complaint, Condition},
@@ -30,38 +29,9 @@ pub struct Metrics {
     pub certificates: CertificateMetrics,
     /// About the cluster.
     pub cluster: ClusterMetrics,
-    admissions: IntCounterVec,
-    admission_seconds: Histogram,
-    /// When the injector's serving certificate is over.
-    pub injector_certificate_expiry: IntGauge,
+    /// About the injector.
+    pub injector: InjectorMetrics,
 }
-
-/// What became of a pod that the injector was asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// The question could not be answered.
-    Failed,
-    /// It got its sidecar.
-    Injected,
-    /// It must not start as it is.
-    Refused,
-    /// It stays as it is.
-    Skipped,
-}
-
-impl Admission {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Failed => "failed",
-            Self::Injected => "injected",
-            Self::Refused => "refused",
-            Self::Skipped => "skipped",
-        }
-    }
-}
-
-/// A patch takes well below a millisecond; the look-up of the namespace some more.
-const ADMISSION_BUCKETS: [f64; 8] = [0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0];
 
 /// Resolving takes microseconds; a large Service takes milliseconds.
 const RESOLVE_BUCKETS: [f64; 8] = [0.000_01, 0.000_03, 0.000_1, 0.000_3, 0.001, 0.003, 0.01, 0.1];
@@ -79,19 +49,7 @@ impl Metrics {
         let resolve =
             HistogramOpts::new("weft_control_resolve_duration_seconds", "Time to resolve and encode one topic.")
                 .buckets(RESOLVE_BUCKETS.to_vec());
-        let admission = HistogramOpts::new("weft_injector_admission_duration_seconds", "Time to answer about one pod.")
-            .buckets(ADMISSION_BUCKETS.to_vec());
         let metrics = Self {
-            admissions: counters(
-                "weft_injector_admissions_total",
-                "Pods that the injector was asked about.",
-                &["outcome"],
-            )?,
-            admission_seconds: Histogram::with_opts(admission)?,
-            injector_certificate_expiry: gauge(
-                "weft_injector_certificate_expiry_timestamp_seconds",
-                "When the injector's serving certificate is over.",
-            )?,
             objects: gauges("weft_registry_objects", "Objects that the registries know.", &["kind"])?,
             complaints: gauges(
                 "weft_registry_problems",
@@ -113,6 +71,7 @@ impl Metrics {
             resolve_seconds: HistogramVec::new(resolve, &["kind"])?,
             certificates: CertificateMetrics::new(&registry)?,
             cluster: ClusterMetrics::new(&registry)?,
+            injector: InjectorMetrics::new(&registry)?,
             registry,
         };
         metrics.register()?;
@@ -133,10 +92,7 @@ impl Metrics {
         registry.register(Box::new(self.streams_behind.clone()))?;
         registry.register(Box::new(self.lag_seconds.clone()))?;
         registry.register(Box::new(self.updates.clone()))?;
-        registry.register(Box::new(self.resolve_seconds.clone()))?;
-        registry.register(Box::new(self.admissions.clone()))?;
-        registry.register(Box::new(self.admission_seconds.clone()))?;
-        registry.register(Box::new(self.injector_certificate_expiry.clone()))
+        registry.register(Box::new(self.resolve_seconds.clone()))
     }
 
     /// Counts the index's objects.
@@ -181,16 +137,6 @@ impl Metrics {
     /// How often topics of a kind were resolved.
     pub fn resolutions(&self, kind: &str) -> u64 {
         self.resolve_seconds.with_label_values(&[kind]).get_sample_count()
-    }
-
-    /// The injector has answered about a pod.
-    pub fn admitted(&self, admission: Admission) {
-        self.admissions.with_label_values(&[admission.as_str()]).inc();
-    }
-
-    /// How long that took.
-    pub fn admission_took(&self, took: Duration) {
-        self.admission_seconds.observe(took.as_secs_f64());
     }
 
     /// All families in the text format.

@@ -2,13 +2,15 @@
 
 mod certificates;
 mod cluster;
+mod injector;
 mod log;
 mod metrics;
 
 pub use certificates::CertificateMetrics;
 pub use cluster::ClusterMetrics;
+pub use injector::{Admission, InjectorMetrics};
 pub use log::{LogFormat, init};
-pub use metrics::{Admission, Metrics};
+pub use metrics::Metrics;
 
 /// Whole seconds since the epoch.
 fn unix_seconds(moment: std::time::SystemTime) -> i64 {

@@ -3,7 +3,6 @@
 //! The reading and docs/annotations.md come from the rows, so they cannot differ. A value is parsed by the parser that
 //! the proxy itself has for it; one that cannot be used, or a name that is in no row, is refused.
 
-mod name;
 mod table;
 
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -12,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::{INJECT, object::Namespace, object::Pod};
 use crate::registry::translate::INJECTED;
-use name::nearest;
 use table::{Place, TABLE};
 
 const PREFIX: &str = "weft.dev/";
@@ -127,7 +125,8 @@ fn take(
         return errors.push(AnnotationError::IsLabel { place });
     }
     let Some(row) = TABLE.iter().find(|row| row.name == short) else {
-        let nearest = nearest(short, TABLE.iter().map(|row| row.name));
+        let names = TABLE.iter().map(|row| row.name);
+        let nearest = names.min_by_key(|known| strsim::osa_distance(short, known)).unwrap_or_default();
         return errors.push(AnnotationError::Unknown { place, name: name.to_owned(), nearest });
     };
     let value = value.trim();

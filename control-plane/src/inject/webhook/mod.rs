@@ -2,6 +2,9 @@
 //!
 //! `POST /inject` takes an AdmissionReview and answers with one. What becomes of a pod is [`super::inject`]'s decision.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
@@ -140,21 +143,21 @@ impl Webhook {
         match inject(pod, namespace, &self.settings) {
             Ok(Outcome::Injected(injected)) => {
                 debug!(pod = name, namespace = namespace_name, "pod injected");
-                self.metrics.admitted(Admission::Injected);
+                self.metrics.injector.admitted(Admission::Injected);
                 let mut response = response.with_patch(injected.patch(pod))?;
                 response.warnings = Some(injected.warnings.iter().map(told).collect());
                 Ok(response)
             }
             Ok(Outcome::Skipped(skip)) => {
                 debug!(pod = name, namespace = namespace_name, reason = ?skip, "pod left as it is");
-                self.metrics.admitted(Admission::Skipped);
+                self.metrics.injector.admitted(Admission::Skipped);
                 let mut response = response;
                 response.warnings = skip.warning().map(|warning| vec![told(warning)]);
                 Ok(response)
             }
             Err(refusal) => {
                 info!(pod = name, namespace = namespace_name, %refusal, "pod refused");
-                self.metrics.admitted(Admission::Refused);
+                self.metrics.injector.admitted(Admission::Refused);
                 let mut response = response.deny(refusal);
                 response.result.code = StatusCode::FORBIDDEN.as_u16();
                 Ok(response)
@@ -183,13 +186,13 @@ async fn review(State(webhook): State<Webhook>, body: Body) -> Response {
         webhook.answer(&body).await
     });
     let answer = answer.await.unwrap_or(Err(ReviewError::Deadline));
-    webhook.metrics.admission_took(began.elapsed());
+    webhook.metrics.injector.took(began.elapsed());
     match answer {
         Ok(response) => Json(response.into_review()).into_response(),
         Err(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             warn!(%error, cause, "review not answered");
-            webhook.metrics.admitted(Admission::Failed);
+            webhook.metrics.injector.admitted(Admission::Failed);
             let status = match error {
                 ReviewError::Body(_) | ReviewError::NotAReview(_) | ReviewError::NoRequest => StatusCode::BAD_REQUEST,
                 ReviewError::Deadline | ReviewError::Late { .. } | ReviewError::Namespace { .. } => {

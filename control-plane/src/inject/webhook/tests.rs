@@ -1,0 +1,130 @@
+//! Reviews and their answers, as the API server would send and read them.
+
+use axum::http::Request;
+use http_body_util::BodyExt as _;
+use serde_json::json;
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::fixture::api_server::ApiServer;
+
+const CLUSTER: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, annotations: {weft.dev/log-level: debug}, labels: {pod-security.kubernetes.io/enforce: baseline}}
+";
+
+fn webhook(server: &ApiServer) -> Webhook {
+    Webhook::new(server.client(), InjectSettings::default(), Arc::new(Metrics::new().unwrap()))
+}
+
+fn review(pod: Value) -> Value {
+    let kind = json!({ "group": "", "version": "v1", "kind": "Pod" });
+    json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {
+            "uid": "u-1", "kind": kind, "resource": { "group": "", "version": "v1", "resource": "pods" },
+            "namespace": "shop", "operation": "CREATE", "userInfo": {}, "object": pod,
+        },
+    })
+}
+
+fn pod() -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod", "metadata": { "generateName": "users-", "xNew": 1 },
+        "spec": { "containers": [{ "name": "app" }] },
+    })
+}
+
+async fn post(webhook: &Webhook, body: Vec<u8>) -> (StatusCode, String) {
+    let request = Request::post("/inject").header("content-type", "application/json").body(Body::from(body)).unwrap();
+    let answer = webhook.clone().router().oneshot(request).await.unwrap();
+    let status = answer.status();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn answered(webhook: &Webhook, review: Value) -> Value {
+    let (status, body) = post(webhook, review.to_string().into_bytes()).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((&answer["kind"], &answer["response"]["uid"]), (&json!("AdmissionReview"), &json!("u-1")));
+    answer["response"].clone()
+}
+
+/// The patch as the API server reads it.
+fn patched(response: &Value, mut pod: Value) -> Value {
+    let bytes: Vec<u8> = serde_json::from_value(response["patch"].clone()).unwrap_or_else(|_| {
+        let text = response["patch"].as_str().unwrap();
+        let encoded: k8s_openapi::ByteString = serde_json::from_value(json!(text)).unwrap();
+        encoded.0
+    });
+    let patch: json_patch::Patch = serde_json::from_slice(&bytes).unwrap();
+    json_patch::patch(&mut pod, &patch).unwrap();
+    pod
+}
+
+#[tokio::test]
+async fn a_pod_gets_a_patch_with_its_namespaces_defaults_and_a_warning() {
+    let webhook = webhook(&ApiServer::with(CLUSTER));
+    let response = answered(&webhook, review(pod())).await;
+    assert_eq!((&response["allowed"], &response["patchType"]), (&json!(true), &json!("JSONPatch")));
+    let pod = patched(&response, pod());
+    assert!(pod["spec"]["initContainers"][1]["env"].to_string().contains("WEFT_LOG"));
+    assert_eq!(pod["metadata"]["xNew"], 1, "a field that no type knows");
+    assert!(
+        response["warnings"][0].as_str().unwrap().starts_with("weft: namespace shop enforces Pod Security baseline")
+    );
+    assert!(webhook.metrics.text().unwrap().contains("weft_injector_admissions_total{outcome=\"injected\"} 1"));
+}
+
+#[tokio::test]
+async fn a_pod_that_must_not_start_is_refused_with_what_to_change() {
+    let mut pod = pod();
+    pod["spec"]["containers"][0]["securityContext"] = json!({ "runAsUser": 2102 });
+    let webhook = webhook(&ApiServer::with(CLUSTER));
+    let response = answered(&webhook, review(pod)).await;
+    assert_eq!((&response["allowed"], &response["status"]["code"]), (&json!(false), &json!(403)));
+    assert!(response["status"]["message"].as_str().unwrap().contains("container app would run as uid 2102"));
+    assert!(webhook.metrics.text().unwrap().contains("outcome=\"refused\"} 1"));
+}
+
+#[tokio::test]
+async fn a_pod_on_the_hosts_network_is_let_pass_with_a_warning() {
+    let mut pod = pod();
+    pod["spec"]["hostNetwork"] = json!(true);
+    let response = answered(&webhook(&ApiServer::with(CLUSTER)), review(pod)).await;
+    assert_eq!((&response["allowed"], &response["patch"]), (&json!(true), &Value::Null));
+    assert!(response["warnings"][0].as_str().unwrap().contains("hostNetwork"));
+}
+
+#[tokio::test]
+async fn what_is_no_pod_being_made_is_let_pass() {
+    let webhook = webhook(&ApiServer::with(CLUSTER));
+    let mut update = review(pod());
+    update["request"]["operation"] = json!("UPDATE");
+    let mut other = review(pod());
+    other["request"]["kind"]["kind"] = json!("Secret");
+    for review in [update, other] {
+        let response = answered(&webhook, review).await;
+        assert_eq!((&response["allowed"], &response["patch"]), (&json!(true), &Value::Null));
+    }
+}
+
+#[tokio::test]
+async fn a_namespace_that_cannot_be_looked_up_is_no_leave_to_start_without_its_defaults() {
+    let server = ApiServer::with(CLUSTER);
+    server.fail(10);
+    let (status, body) = post(&webhook(&server), review(pod()).to_string().into_bytes()).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(body.contains("namespace shop cannot be looked up") && body.contains("try again"), "{body}");
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_review_or_too_large_are_refused() {
+    let webhook = webhook(&ApiServer::with(CLUSTER));
+    for body in [b"".to_vec(), b"hello".to_vec(), b"{}".to_vec(), vec![b' '; MOST_BYTES + 1]] {
+        assert_eq!(post(&webhook, body).await.0, StatusCode::BAD_REQUEST);
+    }
+}
