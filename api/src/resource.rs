@@ -146,6 +146,8 @@ pub struct WorkloadPort {
 pub struct TrustBundleView {
     /// Certificates in DER, at least one.
     pub anchors: Vec<Arc<[u8]>>,
+    /// Who signs leaves now: hex of the SHA-256 of the issuer's public key. Empty: not said.
+    pub issuer: String,
 }
 
 /// Checks a port's number.
@@ -402,12 +404,12 @@ impl TryFrom<pb::TrustBundle> for TrustBundleView {
         if bundle.anchors_der.is_empty() {
             return Err(InvalidResource::Missing("anchors_der"));
         }
-        Ok(Self { anchors: bundle.anchors_der.into_iter().map(Into::into).collect() })
+        Ok(Self { anchors: bundle.anchors_der.into_iter().map(Into::into).collect(), issuer: bundle.issuer })
     }
 }
 
 impl From<TrustBundleView> for pb::TrustBundle {
     fn from(bundle: TrustBundleView) -> Self {
-        Self { anchors_der: bundle.anchors.iter().map(|anchor| anchor.to_vec()).collect() }
+        Self { anchors_der: bundle.anchors.iter().map(|anchor| anchor.to_vec()).collect(), issuer: bundle.issuer }
     }
 }

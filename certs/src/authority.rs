@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, CertificateSigningRequestDer, pem::PemObj
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
 use crate::{
-    SpiffeId, Validity, ValidityError, digest::sha256_hex, leaf::issuer_id, peer::MOST_CERTIFICATES, text::pem_of,
+    SpiffeId, Validity, ValidityError, digest::sha256_hex, leaf::key_id, peer::MOST_CERTIFICATES, text::pem_of,
 };
 
 /// Bytes of a request. Ours take about 300.
@@ -165,7 +165,7 @@ impl Issuer {
     }
 
     fn new(authority: Authority) -> Result<Self, AuthorityError> {
-        let id = issuer_id(&authority.certificate).ok_or(AuthorityError::NotAuthority)?;
+        let id = key_id(&authority.certificate).ok_or(AuthorityError::NotAuthority)?;
         Ok(Self { authority, id, above: Vec::new() })
     }
 

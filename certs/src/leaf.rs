@@ -46,7 +46,7 @@ impl Leaf {
         let [leaf, issuer, ..] = chain.as_slice() else { return Err(LeafError::NoIssuer) };
         let unreadable = |_| LeafError::Identity(IdentityError::Unreadable);
         let validity = Validity::of(&X509Certificate::from_der(leaf).map_err(unreadable)?.1);
-        let issuer_id = issuer_id(issuer).ok_or(LeafError::NoIssuer)?.into();
+        let issuer_id = key_id(issuer).ok_or(LeafError::NoIssuer)?.into();
         let certified =
             CertifiedKey::from_der(chain, key.into_der().into(), tls::provider()).map_err(LeafError::Key)?;
         Ok(Self { certified: Arc::new(certified), identity, validity, issuer_id })
@@ -90,8 +90,8 @@ impl Leaf {
     }
 }
 
-/// The name that an issuer goes by: hex of the SHA-256 of its public key (SPKI).
-pub(crate) fn issuer_id(issuer: &CertificateDer<'_>) -> Option<String> {
+/// The name that an authority goes by: hex of the SHA-256 of its public key (SPKI). None: it is no certificate.
+pub fn key_id(issuer: &CertificateDer<'_>) -> Option<String> {
     let (_, issuer) = X509Certificate::from_der(issuer).ok()?;
     Some(sha256_hex(issuer.public_key().raw))
 }

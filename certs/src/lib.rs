@@ -25,7 +25,7 @@ pub use authority::{AuthorityError, IssueError, Issuer, Root};
 pub use bundle::{BundleError, TrustBundle};
 pub use digest::sha256_hex;
 pub use key::{CertificateRequest, KeyError, KeyPair};
-pub use leaf::{Leaf, LeafError, Untrusted};
+pub use leaf::{Leaf, LeafError, Untrusted, key_id};
 pub use name::{SpiffeId, SpiffeIdError};
 pub use peer::{IdentityError, Peer, identity_of};
 pub use renewal::renew_at;

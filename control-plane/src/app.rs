@@ -1,5 +1,7 @@
 //! Builds every part once, in order, and runs it until the end.
 
+mod keys;
+
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
@@ -9,13 +11,14 @@ use std::{
 
 use tokio::{net::TcpListener, sync::watch};
 use tracing::info;
-use weft_certs::SpiffeId;
+
+use keys::Keeper;
 
 use crate::{
     admin::Admin,
     cluster::Cluster,
     config::{Config, RegistryKind},
-    identity::{Authority, AuthorityError, AuthoritySettings, Proofs, maintain},
+    identity::AuthorityError,
     inject::{self, InjectSettings},
     registry::{
         Condition, Event, Registry,
@@ -23,7 +26,7 @@ use crate::{
         kubernetes::{ConnectError, KubernetesRegistry},
     },
     resolve::Mesh,
-    serve::{Feed, Hub, HubSettings, Listener, ListenerSettings, Services, WatchSettings, pass_trust_on},
+    serve::{Feed, Hub, HubSettings, Listener, ListenerSettings, Services, WatchSettings},
     shutdown::{Shutdown, TaskFailed},
     telemetry::Metrics,
 };
@@ -74,15 +77,15 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let shutdown = Shutdown::default();
         let metrics = Arc::new(Metrics::new().map_err(|error| StartError::Metrics(error.into()))?);
-        let settings = AuthoritySettings {
-            identity: SpiffeId::control_plane(&config.trust_domain, &config.namespace)?,
-            leaf_lifetime: config.leaf_lifetime,
-            issuer_lifetime: config.issuer_lifetime,
+        let cluster = match config.registry {
+            RegistryKind::File => None,
+            RegistryKind::Kubernetes => Some(Cluster::join(&config, &metrics, &shutdown).await?),
         };
-        let authority = Arc::new(Authority::in_folder(settings, &config.state_folder)?);
+        let cluster = cluster.as_ref();
+        let authority = keys::authority(&config, cluster).await?;
         let mesh = Mesh { trust_domain: config.trust_domain.clone(), ranges: config.cluster_ranges.clone() };
-        let (bundle, max_subscriptions) = (authority.bundle(), config.max_subscriptions);
-        let hub = Hub::new(HubSettings { mesh, bundle, max_subscriptions }, metrics.clone());
+        let (trust, max_subscriptions) = (authority.trust().borrow().clone(), config.max_subscriptions);
+        let hub = Hub::new(HubSettings { mesh, trust, max_subscriptions }, metrics.clone());
         let listener = bind(config.listen).await?;
         let admin_listener = bind(config.admin_listen).await?;
         let app = Self {
@@ -92,11 +95,7 @@ impl App {
             admin_address: local(&admin_listener, config.admin_listen)?,
         };
 
-        let cluster = match config.registry {
-            RegistryKind::File => None,
-            RegistryKind::Kubernetes => Some(Cluster::join(&config, &metrics, &shutdown).await?),
-        };
-        if let Some(cluster) = &cluster {
+        if let Some(cluster) = cluster {
             let settings = InjectSettings {
                 proxy_image: config.proxy_image.clone(),
                 control_plane_namespace: config.namespace.clone(),
@@ -105,15 +104,13 @@ impl App {
             let listener = bind(config.inject_listen).await?;
             inject::start(cluster.client.clone(), listener, settings, metrics.clone(), &shutdown);
         }
-        let condition = read_registry(&config, cluster.as_ref(), &hub, &metrics, &shutdown);
+        let condition = read_registry(&config, cluster, &hub, &metrics, &shutdown);
         shutdown.spawn("condition", show_condition(condition.clone(), metrics.clone(), shutdown.clone()));
-        // A folder has one user, who does not have to be elected.
-        let (_, alone) = watch::channel(true);
-        shutdown.spawn("authority", maintain(authority.clone(), alone, metrics.clone(), shutdown.drain_token()));
+        let keeper = Keeper { config: &config, cluster, hub: &hub, metrics: &metrics, shutdown: &shutdown };
+        keys::keep(&authority, &keeper);
         let watch =
             WatchSettings { admitted_per_second: config.streams_per_second, admission_wait: config.stream_wait };
-        shutdown.spawn("trust", pass_trust_on(hub.clone(), authority.trust(), shutdown.drain_token()));
-        let proofs = Proofs::JoinTokens(config.state_folder.clone());
+        let proofs = keys::proofs(&config, cluster, &hub, &metrics);
         let services = Services::new(hub.clone(), authority.clone(), proofs, watch, shutdown.clone());
         let connections = ListenerSettings { max_connections: config.max_connections };
         let listener = Listener::new(listener, services, connections);

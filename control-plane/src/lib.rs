@@ -16,6 +16,7 @@ pub mod listen;
 mod pace;
 pub mod registry;
 pub mod resolve;
+pub mod rotation;
 pub mod serve;
 pub mod shutdown;
 pub mod telemetry;

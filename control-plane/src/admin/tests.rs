@@ -22,7 +22,7 @@ fn admin(condition: Condition) -> (TempDir, Admin) {
     let authority = Arc::new(Authority::in_folder(settings, folder.path()).unwrap());
     let metrics = Arc::new(Metrics::new().unwrap());
     metrics.condition(&condition);
-    let hub = HubSettings { mesh: mesh(), bundle: authority.bundle(), max_subscriptions: 1 };
+    let hub = HubSettings { mesh: mesh(), trust: authority.trust().borrow().clone(), max_subscriptions: 1 };
     let hub = Hub::new(hub, metrics.clone());
     let (_, condition) = watch::channel(Arc::new(condition));
     (folder, Admin { hub, authority, metrics, condition })

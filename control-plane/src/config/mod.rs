@@ -51,8 +51,9 @@ settings! {
     registry_folder: Option<PathBuf> = "WEFT_REGISTRY_DIR" ("a path") Some(""), setting::optional_path;
         "The folder of Kubernetes YAML that is watched: set exactly when WEFT_REGISTRY is `file`";
         "Without it there is nothing to know";
-    state_folder: PathBuf = "WEFT_STATE_DIR" ("a path") None, setting::path;
-        "The folder of the certificate authority, the join tokens and trust-bundle.pem";
+    state_folder: Option<PathBuf> = "WEFT_STATE_DIR" ("a path") Some(""), setting::optional_path;
+        "The folder of the certificate authority, the join tokens and trust-bundle.pem: set exactly when WEFT_REGISTRY is \
+         `file`; else they are Secrets and a ConfigMap";
         "Its keys must survive a restart";
     listen: SocketAddr = "WEFT_LISTEN" ("an address and a port") Some("[::]:8443"), setting::address;
         "Where proxies reach Watch and Certify"; "Where the manifests send them";
@@ -81,6 +82,9 @@ settings! {
     issuer_lifetime: Duration = "WEFT_ISSUER_LIFETIME" ("a duration such as 8760h") Some("8760h"), setting::duration;
         "How long the issuers live that Weft makes; each is replaced once two thirds of its life are over";
         "A year, as the field has it: the old issuer stays good for four months after it was replaced";
+    token_reviews_per_second: u32 = "WEFT_TOKEN_REVIEWS_PER_SECOND" ("a number above 0") Some("100"), setting::count;
+        "Service-account tokens that the API server is asked about per second; further ones wait, or come back later";
+        "A pod costs one at its start; the API server has other work too";
     streams_per_second: u32 = "WEFT_STREAMS_PER_SECOND" ("a number above 0") Some("500"), setting::count;
         "New Watch streams that are let in per second";
         "2,000 proxies that come back at once are served within four seconds, without a peak";
@@ -106,7 +110,7 @@ impl Config {
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<ConfigError>> {
         let mut reader = Reader { variable: &variable, errors: Vec::new() };
         let config = Self::rows(&mut reader);
-        reader.check_folder();
+        reader.check_folders();
         config.filter(|_| reader.errors.is_empty()).ok_or(reader.errors)
     }
 

@@ -91,20 +91,22 @@ impl Reader<'_> {
         parsed
     }
 
-    /// Notes a registry's folder that is missing, or is there without a use.
-    pub(super) fn check_folder(&mut self) {
+    /// Notes folders that are missing, or are there without a use.
+    pub(super) fn check_folders(&mut self) {
+        const FOLDERS: [(&str, &str); 2] = [
+            ("WEFT_REGISTRY_DIR", "the folder of Kubernetes YAML that is watched, or set WEFT_REGISTRY=kubernetes"),
+            ("WEFT_STATE_DIR", "the folder of the certificate authority, or set WEFT_REGISTRY=kubernetes"),
+        ];
         let kind = self.given("WEFT_REGISTRY").map_or(Some(RegistryKind::File), |text| registry(text.trim()));
-        let name = "WEFT_REGISTRY_DIR";
-        match (kind, self.given(name)) {
-            (Some(RegistryKind::File), None) => {
-                let help = "the folder of Kubernetes YAML that is watched, or set WEFT_REGISTRY=kubernetes";
-                self.errors.push(ConfigError::Missing { name, help });
+        for (name, help) in FOLDERS {
+            match (kind, self.given(name)) {
+                (Some(RegistryKind::File), None) => self.errors.push(ConfigError::Missing { name, help }),
+                (Some(RegistryKind::Kubernetes), Some(_)) => {
+                    self.errors.push(ConfigError::Unused { name, other: "WEFT_REGISTRY=kubernetes" });
+                }
+                // A kind that cannot be understood is reported as such.
+                (None, _) | (Some(RegistryKind::File), Some(_)) | (Some(RegistryKind::Kubernetes), None) => {}
             }
-            (Some(RegistryKind::Kubernetes), Some(_)) => {
-                self.errors.push(ConfigError::Unused { name, other: "WEFT_REGISTRY=kubernetes" });
-            }
-            // A kind that cannot be understood is reported as such.
-            (None, _) | (Some(RegistryKind::File), Some(_)) | (Some(RegistryKind::Kubernetes), None) => {}
         }
     }
 
@@ -124,10 +126,6 @@ pub(super) fn line(row: &Row) -> String {
     // Writing to a String cannot go wrong.
     let _ = writeln!(line, "| `{}` | {} | {default} | {} | {} |", row.name, row.unit, row.help, row.why);
     line
-}
-
-pub(super) fn path(text: &str) -> Option<PathBuf> {
-    Some(text.into())
 }
 
 /// None: it is unset.

@@ -30,17 +30,16 @@ fn every_bad_value_is_reported_at_once() {
 }
 
 #[test]
-fn a_registry_of_a_cluster_has_no_folder() {
+fn a_registry_of_a_cluster_has_no_folders() {
     let errors = read(&[("WEFT_REGISTRY", "kubernetes"), ("WEFT_STREAMS_PER_SECOND", "0")]).unwrap_err();
     let texts: Vec<_> = errors.iter().map(ToString::to_string).collect();
-    assert_eq!(texts.len(), 2, "{texts:?}");
-    assert!(texts[1].contains("WEFT_REGISTRY_DIR is set, but WEFT_REGISTRY=kubernetes has no use"), "{texts:?}");
-
-    let config = read(&[("WEFT_REGISTRY", "kubernetes"), ("WEFT_REGISTRY_DIR", "")]).unwrap();
-    assert_eq!((config.registry, config.registry_folder), (RegistryKind::Kubernetes, None));
-    let errors = read(&[("WEFT_REGISTRY_DIR", "")]).unwrap_err();
-    assert!(errors[0].to_string().contains("or set WEFT_REGISTRY=kubernetes"), "{errors:?}");
-    assert_eq!(read(&[("WEFT_REGISTRY", "consul"), ("WEFT_REGISTRY_DIR", "")]).unwrap_err().len(), 1);
+    assert_eq!(texts.len(), 3, "{texts:?}");
+    for (text, name) in texts[1..].iter().zip(["WEFT_REGISTRY_DIR", "WEFT_STATE_DIR"]) {
+        assert!(text.contains(&format!("{name} is set, but WEFT_REGISTRY=kubernetes has no use")), "{text}");
+    }
+    let folders = [("WEFT_REGISTRY_DIR", ""), ("WEFT_STATE_DIR", "")];
+    let config = read(&[&[("WEFT_REGISTRY", "kubernetes")], &folders[..]].concat()).unwrap();
+    assert_eq!((config.registry, config.registry_folder, config.state_folder), (RegistryKind::Kubernetes, None, None));
 }
 
 #[test]

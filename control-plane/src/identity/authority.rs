@@ -7,11 +7,11 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
+use rustls::{ClientConfig, ServerConfig};
 use tokio::sync::{Mutex, watch};
 use weft_certs::{
-    CertificateRequest, IssueError, Issuer, KeyPair, Leaf, SpiffeId, TrustBundle, Untrusted, Validity, control_server,
-    renew_at,
+    CertificateRequest, IssueError, Issuer, KeyPair, Leaf, SpiffeId, TrustBundle, Untrusted, Validity, control_client,
+    control_server, renew_at,
 };
 
 use super::keys::{Folder, FolderError, Keys, Lifetimes, SecretError, Secrets, Store};
@@ -90,6 +90,8 @@ pub struct Issued {
     pub chain: Vec<Vec<u8>>,
     /// Whom the mesh trusts.
     pub bundle: TrustBundle,
+    /// Who has signed: hex of the SHA-256 of the issuer's public key.
+    pub issuer: String,
 }
 
 impl Authority {
@@ -116,6 +118,11 @@ impl Authority {
         let current = Current::new(&settings, keys, SystemTime::now())?;
         let trust = watch::Sender::new(current.trust());
         Ok(Self { settings, store, current: ArcSwap::from_pointee(current), trust, rotation: Mutex::default() })
+    }
+
+    /// Whether this is who the control plane is.
+    pub fn is_own(&self, identity: &SpiffeId) -> bool {
+        self.settings.identity == *identity
     }
 
     /// Whom the mesh trusts.
@@ -158,6 +165,15 @@ impl Authority {
         self.current.load().server.clone()
     }
 
+    /// TLS to another replica, which must prove to be the control plane too.
+    ///
+    /// # Errors
+    /// TLS does not take the bundle.
+    pub fn client(&self) -> Result<Arc<ClientConfig>, AuthorityError> {
+        let current = self.current.load();
+        Ok(control_client(&current.keys.bundle, Some(&current.own), &self.settings.identity)?)
+    }
+
     /// Signs a leaf for an identity that has been proven, whatever name the request carries.
     ///
     /// # Errors
@@ -167,7 +183,8 @@ impl Authority {
         let validity = Validity::lasting(SystemTime::now(), self.settings.leaf_lifetime);
         let chain = current.keys.issuer.issue(csr_der, identity, validity)?;
         let chain = chain.into_iter().map(|certificate| certificate.to_vec()).collect();
-        Ok(Issued { identity: identity.clone(), chain, bundle: current.keys.bundle.clone() })
+        let (bundle, issuer) = (current.keys.bundle.clone(), current.keys.issuer.id().to_owned());
+        Ok(Issued { identity: identity.clone(), chain, bundle, issuer })
     }
 
     /// Takes keys that somebody else has put in the store. Whether they differ from those of before.

@@ -16,6 +16,7 @@ mod tests;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    sync::Arc,
 };
 
 use ipnet::IpNet;
@@ -30,6 +31,12 @@ pub use object::{
 pub use rules::{BackendRef, Parent, Policy, Route, Rule};
 pub(crate) use selector::has_all;
 pub use selector::{Requirement, Selector};
+
+/// Names of namespaces. Cheap to clone.
+pub type Namespaces = Arc<BTreeSet<Arc<str>>>;
+
+/// The label by which a pod asks for a sidecar.
+const INJECT: (&str, &str) = ("weft.dev/inject", "enabled");
 
 /// Everything that the registries know.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -143,6 +150,12 @@ impl Index {
     /// One pod.
     pub fn pod(&self, name: &ObjectName) -> Option<&Pod> {
         self.pods.get(name)
+    }
+
+    /// Namespaces with a pod that has a sidecar, or asks for one.
+    pub fn meshed_namespaces(&self) -> Namespaces {
+        let asks = |pod: &&Pod| pod.meshed || pod.labels.get(INJECT.0).is_some_and(|value| value == INJECT.1);
+        Arc::new(self.pods().filter(asks).map(|pod| pod.name.namespace.clone()).collect())
     }
 
     /// Every route.

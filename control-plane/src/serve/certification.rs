@@ -84,7 +84,7 @@ impl Refused {
 fn response(issued: Issued) -> pb::CertifyResponse {
     let bundle_version = issued.bundle.version();
     let anchors_der = issued.bundle.anchors().iter().map(|anchor| anchor.to_vec()).collect();
-    let trust_bundle = Some(pb::TrustBundle { anchors_der });
+    let trust_bundle = Some(pb::TrustBundle { anchors_der, issuer: issued.issuer });
     pb::CertifyResponse { chain_der: issued.chain, trust_bundle, bundle_version }
 }
 

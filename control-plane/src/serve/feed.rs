@@ -110,6 +110,7 @@ mod tests {
     use super::*;
     use crate::{
         fixture::{SHOP, mesh, objects},
+        identity::Trust,
         index::Index,
         serve::HubSettings,
         telemetry::Metrics,
@@ -142,7 +143,8 @@ mod tests {
     async fn a_change_in_a_quiet_mesh_reaches_the_hub_at_once() {
         let validity = Validity::lasting(SystemTime::now(), Duration::from_secs(60));
         let bundle = TrustBundle::new([Root::generate(validity).unwrap().certificate().clone()]).unwrap();
-        let settings = HubSettings { mesh: mesh(), bundle, max_subscriptions: 1 };
+        let trust = Trust { bundle, issuer: "".into() };
+        let settings = HubSettings { mesh: mesh(), trust, max_subscriptions: 1 };
         let hub = Hub::new(settings, Arc::new(Metrics::new().unwrap()));
         let feed = Arc::new(Feed::default());
         let running = feed.clone().run(hub.clone(), CancellationToken::new());

@@ -10,7 +10,6 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 use weft_api::{Key, Version, pb};
-use weft_certs::TrustBundle;
 
 use super::{
     outbox::Outbox,
@@ -18,8 +17,8 @@ use super::{
     topic::{Message, Topic, World, touched},
 };
 use crate::{
-    identity::KnownPod,
-    index::{Affected, Index, ObjectName},
+    identity::{KnownPod, Trust},
+    index::{Affected, Index, Namespaces, ObjectName},
     registry::Event,
     resolve::Mesh,
     telemetry::Metrics,
@@ -30,8 +29,8 @@ use crate::{
 pub struct HubSettings {
     /// What settings say of the mesh.
     pub mesh: Mesh,
-    /// Whom the mesh trusts at the start.
-    pub bundle: TrustBundle,
+    /// Whom the mesh trusts at the start, and who signs.
+    pub trust: Trust,
     /// Subscriptions that one stream may have.
     pub max_subscriptions: usize,
 }
@@ -42,6 +41,7 @@ pub struct Hub {
     pub(super) metrics: Arc<Metrics>,
     pub(super) max_subscriptions: usize,
     synced: watch::Sender<bool>,
+    meshed: watch::Sender<Option<Namespaces>>,
 }
 
 pub(super) struct State {
@@ -70,13 +70,14 @@ pub(super) struct Stream {
 impl Hub {
     /// A hub that knows of nothing yet.
     pub fn new(settings: HubSettings, metrics: Arc<Metrics>) -> Arc<Self> {
-        let world = World { index: Index::default(), mesh: settings.mesh, bundle: settings.bundle };
+        let world = World { index: Index::default(), mesh: settings.mesh, trust: settings.trust };
         let state = State { world, topics: BTreeMap::new(), streams: HashMap::new(), next_stream: 0 };
         let hub = Self {
             state: Mutex::new(state),
             metrics,
             max_subscriptions: settings.max_subscriptions,
             synced: watch::channel(false).0,
+            meshed: watch::channel(None).0,
         };
         hub.publish(&mut hub.lock(), [Topic::Cluster, Topic::TrustBundle]);
         Arc::new(hub)
@@ -100,18 +101,27 @@ impl Hub {
         let topics = touched(&affected, &state.topics);
         let updates = self.publish(&mut state, topics);
         self.metrics.objects(&state.world.index);
+        let meshed = state.world.index.meshed_namespaces();
         drop(state);
         if reset {
             self.synced.send_replace(true);
         }
+        if self.is_synced() {
+            self.meshed.send_if_modified(|known| known.replace(meshed.clone()).as_ref() != Some(&meshed));
+        }
         updates
     }
 
-    /// Tells everyone whom to trust from now on.
-    pub fn trust(&self, bundle: TrustBundle) {
+    /// Tells everyone whom to trust from now on, and who signs.
+    pub fn trust(&self, trust: Trust) {
         let mut state = self.lock();
-        state.world.bundle = bundle;
+        state.world.trust = trust;
         self.publish(&mut state, [Topic::TrustBundle]);
+    }
+
+    /// Namespaces with a pod that has a sidecar, or asks for one. None: not all pods are known yet.
+    pub fn meshed_namespaces(&self) -> watch::Receiver<Option<Namespaces>> {
+        self.meshed.subscribe()
     }
 
     /// Whether a registry has told of all that is there.

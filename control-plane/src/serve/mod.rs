@@ -7,6 +7,7 @@
 mod certification;
 mod codec;
 mod feed;
+mod fleet;
 mod hub;
 mod lag;
 mod listener;

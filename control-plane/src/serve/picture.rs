@@ -126,13 +126,14 @@ impl Hub {
             service_account: pod.service_account.clone(),
             meshed: pod.meshed,
         };
-        let mut streams: Vec<_> = state.streams.values().map(|one| stream(one, state.world.bundle.version())).collect();
+        let mut streams: Vec<_> =
+            state.streams.values().map(|one| stream(one, state.world.trust.bundle.version())).collect();
         streams.sort_by(|one, other| one.pod.cmp(&other.pod));
         Picture {
             synced: self.is_synced(),
             trust_domain: cluster.trust_domain,
             ranges: cluster.ranges.iter().map(ToString::to_string).collect(),
-            bundle_version: state.world.bundle.version(),
+            bundle_version: state.world.trust.bundle.version(),
             objects: ObjectKind::ALL.map(|kind| (kind.as_str(), index.count(kind))).into(),
             services: index.services().map(|one| service(&state, one)).collect(),
             pods: index.pods().map(pod).collect(),

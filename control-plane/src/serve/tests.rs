@@ -19,7 +19,7 @@ use weft_certs::{Peer, SpiffeId};
 use super::{listener::serve_connection, topic::*, *};
 use crate::{
     fixture::{SHOP, mesh, objects},
-    identity::{Authority, AuthoritySettings, Caller, Proofs},
+    identity::{Authority, AuthoritySettings, Caller, Proofs, Trust},
     index::{Affected, Index, ObjectKey, ObjectKind, ObjectName, arbitrary},
     registry::Event,
     shutdown::Shutdown,
@@ -42,7 +42,7 @@ impl Rig {
         let settings = AuthoritySettings { identity, leaf_lifetime, issuer_lifetime: 100 * leaf_lifetime };
         let authority = Arc::new(Authority::in_folder(settings, folder.path()).unwrap());
         let metrics = Arc::new(Metrics::new().unwrap());
-        let hub = HubSettings { mesh: mesh(), bundle: authority.bundle(), max_subscriptions };
+        let hub = HubSettings { mesh: mesh(), trust: authority.trust().borrow().clone(), max_subscriptions };
         let hub = Hub::new(hub, metrics.clone());
         hub.change(vec![Event::Reset(objects(SHOP))]);
         let watch = WatchSettings { admitted_per_second: 1_000_000, admission_wait: Duration::from_secs(10) };
@@ -332,7 +332,7 @@ proptest! {
     ) {
         let anchors = weft_certs::Root::generate(weft_certs::Validity::lasting(SystemTime::now(), Duration::from_secs(60)));
         let bundle = weft_certs::TrustBundle::new([anchors.unwrap().certificate().clone()]).unwrap();
-        let mut world = World { index: Index::default(), mesh: mesh(), bundle };
+        let mut world = World { index: Index::default(), mesh: mesh(), trust: Trust { bundle, issuer: "".into() } };
         let mut kept: BTreeMap<Topic, Option<Resource>> = BTreeMap::new();
         all_topics().into_iter().for_each(|topic| drop(kept.insert(topic.clone(), topic.resolve(&world))));
         for batch in batches {

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, net::IpAddr, ops::Bound, sync::Arc};
 use bytes::Bytes;
 use prost::Message as _;
 use weft_api::{Destination, Key, Resource, ServiceName, TrustBundleView, Version, pb};
-use weft_certs::TrustBundle;
 
 use crate::{
+    identity::Trust,
     index::{Affected, Index, ObjectName},
     resolve::{self, Mesh},
 };
@@ -16,7 +16,7 @@ use crate::{
 pub(super) struct World {
     pub(super) index: Index,
     pub(super) mesh: Mesh,
-    pub(super) bundle: TrustBundle,
+    pub(super) trust: Trust,
 }
 
 /// One thing to resolve. Ordered, so that what belongs to a Service stands together.
@@ -91,11 +91,7 @@ impl Topic {
         let key = self.key();
         let Some(resource) = self.resolve(world) else { return Message::removed(&key) };
         let content = resource.into_content();
-        let version = match self {
-            // Proxies know it from the bundle itself, wherever they have got that from.
-            Self::TrustBundle => Version(world.bundle.version()),
-            _ => version_of(&content),
-        };
+        let version = version_of(&content);
         let resource = pb::Resource { key: Some((&key).into()), version: version.0, content: Some(content) };
         Message { version: Some(version), bytes: encoded(pb::watch_response::Message::Resource(resource)) }
     }
@@ -105,8 +101,8 @@ impl Topic {
         match self {
             Self::Cluster => Some(Resource::Cluster(resolve::cluster(index, mesh))),
             Self::TrustBundle => {
-                let anchors = world.bundle.anchors().iter().map(|anchor| anchor.as_ref().into()).collect();
-                Some(Resource::TrustBundle(TrustBundleView { anchors }))
+                let anchors = world.trust.bundle.anchors().iter().map(|anchor| anchor.as_ref().into()).collect();
+                Some(Resource::TrustBundle(TrustBundleView { anchors, issuer: world.trust.issuer.to_string() }))
             }
             Self::Service(name) => resolve::service(index, name).map(Resource::Service),
             Self::Endpoints(destination) => resolve::endpoints(index, destination, mesh).map(Resource::Endpoints),

@@ -1,4 +1,4 @@
-//! Tells proxies of a new trust bundle as soon as the authority goes by it.
+//! Tells proxies of a new trust bundle or issuer as soon as the authority goes by it.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::Hub;
 use crate::identity::Trust;
 
-/// Passes on whom to trust, until `stop`.
+/// Passes on whom to trust and who signs, until `stop`.
 ///
 /// # Errors
 /// The authority is gone.
@@ -19,7 +19,7 @@ pub async fn pass_trust_on(
 ) -> Result<(), watch::error::RecvError> {
     loop {
         let now = trust.borrow_and_update().clone();
-        hub.trust(now.bundle);
+        hub.trust(now);
         tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),

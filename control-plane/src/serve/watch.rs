@@ -1,4 +1,4 @@
-//! The two gRPC services as one, for each connection with the caller that its TLS has shown.
+//! The gRPC services as one, for each connection with the caller that its TLS has shown.
 //!
 //! Watch is routed by hand: the generated server would encode each response for each subscriber.
 
@@ -14,9 +14,9 @@ use tonic::{
     server::{Grpc, StreamingService},
 };
 use tower::Service;
-use weft_api::pb::{WatchRequest, certification_server::CertificationServer};
+use weft_api::pb::{WatchRequest, certification_server::CertificationServer, fleet_server::FleetServer};
 
-use super::{certification::CertificationService, codec::WatchCodec, hub::Hub, session};
+use super::{certification::CertificationService, codec::WatchCodec, fleet::FleetService, hub::Hub, session};
 use crate::{
     identity::{Authority, Caller, Proofs},
     pace::Pace,
@@ -24,6 +24,7 @@ use crate::{
 };
 
 const WATCH: &str = "/weft.v1.Discovery/Watch";
+const FLEET: &str = "/weft.v1.Fleet/";
 
 /// How Watch streams are let in.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +65,7 @@ impl Services {
     }
 }
 
-/// Both services, for one caller.
+/// All services, for one caller.
 #[derive(Clone)]
 pub(super) struct Router {
     services: Arc<Services>,
@@ -91,6 +92,10 @@ where
         if request.uri().path() == WATCH {
             let watch = Watch { services, caller };
             return Box::pin(async move { Ok(Grpc::new(WatchCodec).streaming(watch, request).await) });
+        }
+        if request.uri().path().starts_with(FLEET) {
+            let mut fleet = FleetServer::new(FleetService { services, caller });
+            return Box::pin(async move { fleet.call(request).await });
         }
         let mut certification = CertificationServer::new(CertificationService { services, caller });
         Box::pin(async move { certification.call(request).await })

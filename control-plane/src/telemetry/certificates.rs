@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use super::unix_seconds;
 
@@ -15,6 +15,8 @@ pub struct CertificateMetrics {
     own_expiry: IntGauge,
     issuer_expiry: IntGauge,
     root_expiry: IntGauge,
+    rotation_phase: IntGaugeVec,
+    proxies_behind: IntGauge,
     /// Times that the issuer has been replaced.
     pub issuer_rotations: IntCounter,
 }
@@ -54,6 +56,14 @@ impl CertificateMetrics {
             )?,
             issuer_expiry: gauge("weft_control_issuer_expiry_timestamp_seconds", "When the issuer is over.")?,
             root_expiry: gauge("weft_control_root_expiry_timestamp_seconds", "When the first trusted root is over.")?,
+            rotation_phase: IntGaugeVec::new(
+                Opts::new("weft_control_rotation_phase", "1 for the phase that a rotation of the root is in."),
+                &["phase"],
+            )?,
+            proxies_behind: gauge(
+                "weft_control_identity_behind",
+                "Proxies and replicas without the roots and the issuer of this moment; told by the replica that leads.",
+            )?,
             issuer_rotations: IntCounter::new(
                 "weft_control_issuer_rotations_total",
                 "Times that the issuer was replaced.",
@@ -71,6 +81,8 @@ impl CertificateMetrics {
         registry.register(Box::new(self.own_expiry.clone()))?;
         registry.register(Box::new(self.issuer_expiry.clone()))?;
         registry.register(Box::new(self.root_expiry.clone()))?;
+        registry.register(Box::new(self.rotation_phase.clone()))?;
+        registry.register(Box::new(self.proxies_behind.clone()))?;
         registry.register(Box::new(self.issuer_rotations.clone()))
     }
 
@@ -79,6 +91,14 @@ impl CertificateMetrics {
         self.own_expiry.set(unix_seconds(own));
         self.issuer_expiry.set(unix_seconds(issuer));
         self.root_expiry.set(unix_seconds(root));
+    }
+
+    /// How far a rotation of the root has come, of all phases that there are, and how many are behind.
+    pub fn rotation(&self, phase: &str, phases: &[&str], behind: usize) {
+        for one in phases {
+            self.rotation_phase.with_label_values(&[one]).set(i64::from(*one == phase));
+        }
+        self.proxies_behind.set(i64::try_from(behind).unwrap_or(i64::MAX));
     }
 
     /// A request got its certificate.

@@ -28,6 +28,10 @@ use crate::{admin::Condition, error::chain, telemetry::RenewalOutcome};
 /// Pauses between tries: they double from the first to the last, and each is spread over half to one and a half of it.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The longest as long as there is no certificate: a pod waits for it, and must not wait long after the control plane is well.
+const LONGEST_FIRST_PAUSE: Duration = Duration::from_millis(600);
+/// When an issuer has been replaced, proxies renew spread over this long. The old leaf is good meanwhile.
+const SPREAD: Duration = Duration::from_secs(10);
 /// The wall clock may jump: the time to renew is looked at this often.
 const LOOK: Duration = Duration::from_secs(60);
 
@@ -46,6 +50,7 @@ pub async fn run(store: Arc<IdentityStore>, condition: Condition, stop: Cancella
                 () = stop.cancelled() => return Ok(()),
                 () = wait.over() => {}
                 () = renewal.store.renew.notified() => info!("the trust bundle does not hold for the certificate"),
+                () = replaced(&renewal.store) => info!("the issuer of the certificate has been replaced"),
             },
         }
     }
@@ -98,8 +103,9 @@ impl Renewal {
             Proving::Leaf if error.is_about_the_proof() => Proving::Token,
             Proving::Leaf | Proving::Token => Proving::Leaf,
         };
-        let pause = self.pause;
-        self.pause = (pause * 2).min(LONGEST_PAUSE);
+        let longest = if self.store.current().is_none() { LONGEST_FIRST_PAUSE } else { LONGEST_PAUSE };
+        let pause = self.pause.min(longest);
+        self.pause = (pause * 2).min(longest);
         Wait::Retry(pause.mul_f64(0.5 + fastrand::f64()))
     }
 }
@@ -113,6 +119,18 @@ impl Wait {
                     tokio::time::sleep(left.min(LOOK)).await;
                 }
             }
+        }
+    }
+}
+
+/// Waits until the issuer has been replaced, and then for a while by chance: not all proxies must ask at once, and the
+/// replica that is asked may be the last to know.
+async fn replaced(store: &IdentityStore) {
+    loop {
+        store.outdated().await;
+        tokio::time::sleep(SPREAD.mul_f64(0.05 + 0.95 * fastrand::f64())).await;
+        if store.is_outdated() {
+            return;
         }
     }
 }

@@ -38,6 +38,8 @@ pub struct IdentityStore {
     pub(super) metrics: Arc<Metrics>,
     /// Rung when the certificate must be renewed before its time.
     pub(super) renew: Notify,
+    /// Who signs now, as the control plane has said: hex of the hash of its key. Empty: it has not.
+    signer: watch::Sender<String>,
     current: ArcSwapOption<Current>,
     trust: Mutex<Trust>, // also orders the writers of `current`
     changes: watch::Sender<u64>,
@@ -73,6 +75,7 @@ impl IdentityStore {
             config: config.clone(),
             metrics: metrics.clone(),
             renew: Notify::new(),
+            signer: watch::Sender::default(),
             current: ArcSwapOption::empty(),
             trust: Mutex::default(),
             changes: watch::Sender::new(0),
@@ -122,7 +125,24 @@ impl IdentityStore {
         json!({ "name": self.name.as_str(), "certificate": certificate })
     }
 
-    /// Takes the trust bundle that discovery brought. A leaf that it does not hold for is renewed at once.
+    /// Whether the issuer that signs now is another than the certificate's.
+    pub(super) fn is_outdated(&self) -> bool {
+        let signer = self.signer.borrow();
+        let differs = |current: &Arc<Current>| current.tls.leaf().issuer_id() != *signer;
+        !signer.is_empty() && self.current.load_full().as_ref().is_some_and(differs)
+    }
+
+    /// Waits until that is so. Cancel-safe.
+    pub(super) async fn outdated(&self) {
+        let mut signer = self.signer.subscribe();
+        while !self.is_outdated() {
+            // The sender lives as long as `self`.
+            let _changed = signer.changed().await;
+        }
+    }
+
+    /// Takes the trust bundle that discovery brought. A leaf that it does not hold for is renewed at once; one of another
+    /// issuer than it names is renewed soon.
     ///
     /// # Errors
     /// It is not taken, and the one before stays.
@@ -139,6 +159,11 @@ impl IdentityStore {
             }
         }
         *trust = Trust { bundle: Some(bundle), from_discovery: true };
+        self.signer.send_if_modified(|known| {
+            let differs = *known != view.issuer;
+            known.clone_from(&view.issuer);
+            differs
+        });
         Ok(())
     }
 

@@ -54,7 +54,8 @@ impl Given {
 }
 
 fn view(bundle: &TrustBundle) -> TrustBundleView {
-    TrustBundleView { anchors: bundle.anchors().iter().map(|anchor| anchor.to_vec().into()).collect() }
+    let anchors = bundle.anchors().iter().map(|anchor| anchor.to_vec().into()).collect();
+    TrustBundleView { anchors, issuer: String::new() }
 }
 
 fn orders() -> SpiffeId {
@@ -148,7 +149,7 @@ async fn a_bundle_of_nonsense_changes_nothing() {
     let given = Given::new().await;
     given.renew().await.unwrap();
     let before = given.store.current().unwrap();
-    let nonsense = TrustBundleView { anchors: vec![b"nonsense".as_slice().into()] };
+    let nonsense = TrustBundleView { anchors: vec![b"nonsense".as_slice().into()], issuer: String::new() };
     given.store.update_bundle(&nonsense).unwrap_err();
     assert!(Arc::ptr_eq(&before, &given.store.current().unwrap()));
     given.store.update_bundle(&view(before.tls.bundle())).unwrap();
@@ -201,6 +202,34 @@ async fn a_leaf_that_the_new_bundle_does_not_hold_for_is_renewed_at_once() {
     while given.store.current().unwrap().tls.leaf().issuer_id() != given.control_plane.authority().issuer_id() {
         changes.changed().await.unwrap();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leaf_whose_issuer_was_replaced_is_renewed_soon_and_once() {
+    let given = Given::new().await;
+    let mut changes = given.store.changes();
+    let (_tasks, _, _) = start(&given);
+    changes.changed().await.unwrap();
+    given.control_plane.replace_issuer();
+    let authority = given.control_plane.authority();
+    let told = tokio::time::Instant::now();
+    let view = TrustBundleView { issuer: authority.issuer_id().to_owned(), ..view(&authority.bundle()) };
+    given.store.update_bundle(&view).unwrap();
+    changes.changed().await.unwrap();
+    assert_eq!(given.store.current().unwrap().tls.leaf().issuer_id(), authority.issuer_id());
+    assert!(told.elapsed() <= SPREAD, "{:?}", told.elapsed());
+    assert!(tokio::time::timeout(3 * SPREAD, changes.changed()).await.is_err(), "it is renewed again and again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workload_without_a_certificate_asks_at_least_once_a_second() {
+    let given = Given::new().await;
+    given.control_plane.refuse(1000);
+    let (_tasks, _, _) = start(&given);
+    given.control_plane.refused(8).await;
+    let began = tokio::time::Instant::now();
+    given.control_plane.refused(18).await;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?} for ten tries", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,14 +16,15 @@ pub(super) const ANCHOR: &str = "weft-trust-anchor";
 /// The Secret of the issuer.
 pub(super) const ISSUER: &str = "weft-issuer";
 
-const CERTIFICATE: &str = "tls.crt";
-const KEY: &str = "tls.key";
-const ANCHOR_CERTIFICATE: &str = "ca.crt";
-const NEXT_CERTIFICATE: &str = "next.crt";
-const PREVIOUS_CERTIFICATE: &str = "previous.crt";
+pub(super) const CERTIFICATE: &str = "tls.crt";
+pub(super) const KEY: &str = "tls.key";
+pub(super) const ANCHOR_CERTIFICATE: &str = "ca.crt";
+pub(super) const NEXT_CERTIFICATE: &str = "next.crt";
+pub(super) const NEXT_KEY: &str = "next.key";
+pub(super) const PREVIOUS_CERTIFICATE: &str = "previous.crt";
 
 /// Says that Weft has made what is in the Secret: the id of the key. Another key in it is an operator's, and is left alone.
-const MADE: &str = "weft.dev/made-key";
+pub(super) const MADE: &str = "weft.dev/made-key";
 
 /// Whom the mesh trusts, and the key that signs for it.
 pub(super) fn keys(anchor: &Secret, issuer: &Secret) -> Result<Keys, SecretError> {
@@ -104,12 +105,12 @@ fn required(secret: &'static str, from: &Secret, key: &'static str) -> Result<St
 
 /// The text under a key, ended by a line end. None: there is none, or it is empty, as the type kubernetes.io/tls asks for
 /// a key that one does not want to give.
-fn text(secret: &'static str, from: &Secret, key: &'static str) -> Result<Option<String>, SecretError> {
+pub(super) fn text(secret: &'static str, from: &Secret, key: &'static str) -> Result<Option<String>, SecretError> {
     let Some(bytes) = from.data.as_ref().and_then(|data| data.get(key)) else { return Ok(None) };
     let text = std::str::from_utf8(&bytes.0).map_err(|_| SecretError::NotText { secret, key })?.trim();
     Ok((!text.is_empty()).then(|| format!("{text}\n")))
 }
 
-fn first_certificate(text: &str) -> Result<CertificateDer<'static>, SecretError> {
+pub(super) fn first_certificate(text: &str) -> Result<CertificateDer<'static>, SecretError> {
     CertificateDer::from_pem_slice(text.as_bytes()).map_err(SecretError::NoCertificate)
 }

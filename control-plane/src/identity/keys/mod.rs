@@ -3,6 +3,7 @@
 mod folder;
 mod follow;
 mod form;
+mod rotation;
 mod secrets;
 
 use std::{
@@ -15,7 +16,8 @@ use weft_certs::{Issuer, TrustBundle, Validity};
 use super::AuthorityError;
 pub(super) use folder::Folder;
 pub use folder::FolderError;
-pub use follow::follow;
+pub use follow::Follower;
+pub use rotation::{Place, REQUESTED, Stage, Stored, StoredRoot};
 pub use secrets::{SecretError, Secrets};
 
 /// A root that Weft makes lives this long. It is replaced by `weft identity rotate`, and by nothing else.

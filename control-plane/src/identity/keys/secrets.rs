@@ -2,12 +2,14 @@
 //!
 //! Several replicas may start at once: whoever comes second finds the other's Secret and takes it.
 
+use std::time::SystemTime;
+
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, api::PostParams};
-use weft_certs::{Issuer, Root};
+use weft_certs::{Issuer, Root, Validity};
 
 use super::{
-    Keys, Lifetimes,
+    Keys, Lifetimes, ROOT_LIFETIME, Stage, Stored,
     form::{self, ANCHOR, ISSUER},
 };
 
@@ -82,12 +84,22 @@ pub enum SecretError {
         /// What is wrong.
         source: weft_certs::AuthorityError,
     },
+    /// A root's key cannot be read.
+    #[error("a root in Secret weft-trust-anchor is no authority's certificate")]
+    NoAuthority,
     /// No keys could be made.
     #[error("no root or issuer could be made")]
     Make(#[source] weft_certs::AuthorityError),
     /// The roots are not good.
     #[error("the roots in Secret weft-trust-anchor cannot be used")]
     Bundle(#[source] weft_certs::BundleError),
+}
+
+impl SecretError {
+    /// Whether it may pass by itself.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Api { .. } | Self::Changed { .. } | Self::Gone { .. })
+    }
 }
 
 impl Secrets {
@@ -128,6 +140,26 @@ impl Secrets {
         new.metadata.resource_version = old.metadata.resource_version;
         let written = self.0.replace(ISSUER, &PostParams::default(), &new).await;
         form::keys(&anchor, &written.map_err(|source| failed(ISSUER, "written", source))?)
+    }
+
+    /// Takes a step of a rotation of the root; see [`Stored::stage`].
+    ///
+    /// # Errors
+    /// It cannot be taken, or somebody else has changed the Secret since it was seen.
+    pub async fn advance(&self, stored: &Stored, now: SystemTime) -> Result<(), SecretError> {
+        let anchor = match stored.stage() {
+            Stage::Settled | Stage::Promoted => return Ok(()),
+            Stage::Requested => {
+                stored.check()?;
+                let root = Root::generate(Validity::lasting(now, ROOT_LIFETIME)).map_err(SecretError::Make)?;
+                stored.trusting(&root, now)
+            }
+            Stage::Trusting(_) => stored.promoted()?,
+            Stage::Renewing => stored.settled(),
+        };
+        // Only over what has been seen: it carries that version.
+        let written = self.0.replace(ANCHOR, &PostParams::default(), &anchor).await;
+        written.map(drop).map_err(|source| failed(ANCHOR, "written", source))
     }
 
     async fn find(&self, secret: &'static str) -> Result<Option<Secret>, SecretError> {

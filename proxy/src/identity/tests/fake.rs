@@ -49,6 +49,13 @@ impl Authority {
         self.0.1.id()
     }
 
+    /// Another issuer under the same root.
+    fn reissued(&self) -> Self {
+        let root = Root::from_pem(&self.0.0.to_pem()).unwrap();
+        let issuer = Issuer::generate(&root, hour()).unwrap();
+        Self(Arc::new((root, issuer)))
+    }
+
     fn leaf(&self, id: &SpiffeId) -> Leaf {
         let key = KeyPair::generate().unwrap();
         let request = CertificateRequest::new(&key, id).unwrap();
@@ -142,6 +149,12 @@ impl ControlPlane {
     pub(super) fn rotate(&self) {
         self.state().authority = Authority::new();
     }
+
+    /// A new issuer under the root that is there.
+    pub(super) fn replace_issuer(&self) {
+        let mut state = self.state();
+        state.authority = state.authority.reissued();
+    }
 }
 
 async fn accept(listener: TcpListener, state: Arc<Mutex<State>>, refusals: watch::Sender<usize>) {
@@ -196,6 +209,7 @@ impl Certification for Caller {
             chain_der: chain.iter().map(|certificate| certificate.to_vec()).collect(),
             trust_bundle: Some(pb::TrustBundle {
                 anchors_der: bundle.anchors().iter().map(|anchor| anchor.to_vec()).collect(),
+                issuer: state.authority.issuer_id().to_owned(),
             }),
             bundle_version: bundle.version(),
         }))

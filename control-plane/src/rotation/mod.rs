@@ -1,0 +1,144 @@
+//! The root, replaced live: one step at a time, and no step before every proxy has taken the one before.
+//!
+//! New root trusted everywhere, then new issuer under it, then every leaf renewed under that, and only then the old root is
+//! dropped. How far it has come stands in the Secret of the root, so it survives every restart and goes on with whichever
+//! replica leads. Who is behind is asked of all replicas, as each knows only the proxies whose streams end there.
+
+mod ask;
+mod behind;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use tokio::{sync::watch, time::sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use weft_api::pb::ReportsResponse;
+
+pub use behind::{Behind, Why};
+use behind::{Fleet, Goal};
+pub use status::{CertificateStatus, Phase, Status};
+
+use crate::{
+    error::chain,
+    identity::{Authority, SecretError, Secrets, Stage, StatusMap, Stored},
+    index::ObjectName,
+    telemetry::Metrics,
+};
+
+/// How often it is looked whether the next step can be taken.
+const ROUND: Duration = Duration::from_millis(500);
+/// How often when nothing is under way, for the status that people read.
+const IDLE_ROUND: Duration = Duration::from_secs(10);
+/// A pod may have been given the ConfigMap of before the rotation just when it began. It is known within this time, and is
+/// waited for from then on.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// What is known of the mesh, by whoever knows it.
+pub struct Mesh {
+    /// Pods beside which a proxy runs.
+    pub live: Box<dyn Fn() -> Vec<ObjectName> + Send + Sync>,
+    /// What proxies have reported to this replica.
+    pub reports: Box<dyn Fn() -> ReportsResponse + Send + Sync>,
+    /// Where the replicas are, this one among them.
+    pub replicas: Box<dyn Fn() -> Vec<SocketAddr> + Send + Sync>,
+}
+
+/// Rotates the root when it is asked for.
+pub struct Rotation {
+    /// Who signs.
+    pub authority: Arc<Authority>,
+    /// Where keys are kept.
+    pub secrets: Secrets,
+    /// What was last seen there.
+    pub stored: watch::Receiver<Option<Arc<Stored>>>,
+    /// The version of the bundle that every ConfigMap holds.
+    pub spread: watch::Receiver<Option<u64>>,
+    /// Where people read how far it has come.
+    pub status: StatusMap,
+    /// The proxies.
+    pub mesh: Mesh,
+    /// Figures.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Rotation {
+    /// Takes step after step whenever this replica leads, until `stop`.
+    ///
+    /// # Errors
+    /// Never; the type is what tasks have.
+    pub async fn run(mut self, mut leads: watch::Receiver<bool>, stop: CancellationToken) -> Result<(), Infallible> {
+        loop {
+            let pause = if *leads.borrow_and_update() { self.round().await } else { IDLE_ROUND };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                Ok(()) = leads.changed() => {}
+                Ok(()) = self.stored.changed() => {}
+                () = sleep(pause) => {}
+            }
+        }
+    }
+
+    /// One look, and the step that follows. How long to wait for the next.
+    async fn round(&mut self) -> Duration {
+        let Some(stored) = self.stored.borrow_and_update().clone() else { return ROUND };
+        let stage = stored.stage();
+        let fleet = Fleet::gather(&self.authority, &self.mesh).await;
+        let goal = match stage {
+            Stage::Trusting(_) => Goal::Bundle,
+            Stage::Settled | Stage::Requested | Stage::Promoted | Stage::Renewing => Goal::BundleAndLeaf,
+        };
+        let behind = fleet.behind(&self.authority.trust().borrow(), goal);
+        let refused = self.step(&stored, behind.is_empty()).await;
+        self.metrics.certificates.rotation(Phase::of(stage).as_str(), &Phase::ALL.map(Phase::as_str), behind.len());
+        let status = Status::new(&stored, &self.authority, refused.as_ref(), &fleet, behind);
+        if let Err(error) = self.status.put(&status).await {
+            warn!(error = chain(&error), "the status of the identities cannot be written");
+        }
+        if stage == Stage::Settled { IDLE_ROUND } else { ROUND }
+    }
+
+    /// Takes the step that is due. Returns why a rotation is not begun, if it is not.
+    async fn step(&self, stored: &Stored, nobody_is_behind: bool) -> Option<SecretError> {
+        let stage = stored.stage();
+        let is_due = match stage {
+            Stage::Settled => return None,
+            Stage::Requested | Stage::Promoted => true,
+            Stage::Trusting(since) => nobody_is_behind && self.is_spread() && has_passed(SETTLE, since),
+            Stage::Renewing => nobody_is_behind,
+        };
+        if !is_due {
+            return None;
+        }
+        let taken = match stage {
+            Stage::Promoted => self.authority.rotate_issuer().await.map(drop).map_err(|error| chain(&error)),
+            _ => match self.secrets.advance(stored, SystemTime::now()).await {
+                Err(error) if stage == Stage::Requested && !error.is_transient() => return Some(error),
+                taken => taken.map_err(|error| chain(&error)),
+            },
+        };
+        match taken {
+            Ok(()) => info!(after = Phase::of(stage).as_str(), "the rotation of the root goes on"),
+            Err(error) => warn!(error, "a step of the rotation of the root is tried again"),
+        }
+        None
+    }
+
+    /// Whether pods that start now are given this bundle.
+    fn is_spread(&self) -> bool {
+        *self.spread.borrow() == Some(self.authority.bundle().version())
+    }
+}
+
+fn has_passed(time: Duration, since: SystemTime) -> bool {
+    // A clock that was set back makes it wait: not for longer than that.
+    SystemTime::now().duration_since(since).is_ok_and(|passed| passed >= time)
+}
