@@ -4,6 +4,7 @@ mod check;
 mod cluster;
 mod demo;
 mod duration;
+mod identity;
 mod inject;
 mod install;
 mod sandbox;
@@ -36,6 +37,8 @@ enum Command {
     /// The client in the demo's sandbox
     #[command(hide = true)]
     DemoLoad(demo::load::Arguments),
+    /// The mesh's certificates: look at them, replace the root
+    Identity(identity::Arguments),
     /// Print what installs Weft into a cluster, for `kubectl apply -f -`
     Install(install::Arguments),
     /// Put sidecars into manifests, as the injector does into pods
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => run(check::run(arguments)),
         Command::Demo(arguments) => run(demo::run(arguments)),
         Command::DemoLoad(arguments) => run(demo::load::run(arguments)),
+        Command::Identity(arguments) => run(identity::run(arguments)),
         Command::Install(arguments) => install::run(&arguments),
         Command::Inject(arguments) => inject::run(arguments),
         Command::Sandbox(arguments) => run(sandbox::run(arguments)),
