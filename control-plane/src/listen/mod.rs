@@ -17,17 +17,19 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// After an accept that failed for want of something (EMFILE), so that it is not tried in a circle.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Accepts until the drain begins. Each connection goes on in a task of its own.
+/// Accepts until `end`. Each connection goes on in a task of its own, which `shutdown` ends at its deadline.
 ///
 /// `max_connections`: at a time; further ones wait in the system's queue.
 pub async fn accept<F>(
     listener: TcpListener,
     max_connections: usize,
+    end: impl Future<Output = ()>,
     shutdown: &Shutdown,
     serve: impl Fn(TcpStream, SocketAddr) -> F,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
+    tokio::pin!(end);
     let permits = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
     loop {
         let accepted = async {
@@ -36,7 +38,7 @@ pub async fn accept<F>(
         };
         tokio::select! {
             biased;
-            () = shutdown.draining() => return,
+            () = &mut end => return,
             (permit, accepted) = accepted => match accepted {
                 Ok((io, address)) => {
                     let connection = serve(io, address);

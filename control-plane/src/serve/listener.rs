@@ -55,10 +55,9 @@ impl Listener {
             () = self.services.hub.synced() => {}
         }
         let services = self.services;
-        accept(self.listener, self.settings.max_connections, &shutdown, |io, address| {
-            serve(services.clone(), io, address)
-        })
-        .await;
+        let max = self.settings.max_connections;
+        accept(self.listener, max, shutdown.draining(), &shutdown, |io, address| serve(services.clone(), io, address))
+            .await;
     }
 }
 

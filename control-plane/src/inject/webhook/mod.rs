@@ -33,7 +33,7 @@ use serde_json::Value;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 use tracing::{debug, info, warn};
 
@@ -51,6 +51,8 @@ const MOST_CONNECTIONS: usize = 32;
 /// Both shorter than the 5 s that the API server waits, so that it gets a reason rather than silence.
 const NAMESPACE_DEADLINE: Duration = Duration::from_secs(2);
 const REQUEST_DEADLINE: Duration = Duration::from_secs(4);
+/// How long it goes on after the drain has begun: until then the API server may not know that this replica goes.
+const LAST_CALLS: Duration = Duration::from_secs(3);
 /// How long a connection may stay without a request.
 const IDLE: Duration = Duration::from_secs(120);
 
@@ -91,7 +93,7 @@ impl Webhook {
         Self { namespaces: Api::all(client), settings: Arc::new(settings), metrics }
     }
 
-    /// Serves until the drain begins, with the certificate of each moment; connections wait for the first one.
+    /// Serves until shortly after the drain has begun, with the certificate of each moment; connections wait for the first.
     pub async fn serve(
         self,
         listener: TcpListener,
@@ -106,7 +108,11 @@ impl Webhook {
             info!(%address, "injector serves");
         }
         let router = self.router();
-        accept(listener, MOST_CONNECTIONS, &shutdown, |io, address| {
+        let end = async {
+            shutdown.draining().await;
+            sleep(LAST_CALLS).await;
+        };
+        accept(listener, MOST_CONNECTIONS, end, &shutdown, |io, address| {
             let config = certificate.borrow().clone();
             serve(config, router.clone(), io, (address, shutdown.clone()))
         })
@@ -119,15 +125,16 @@ impl Webhook {
 
     /// The answer to one review.
     async fn answer(&self, body: &[u8]) -> Result<AdmissionResponse, ReviewError> {
-        let review: AdmissionReview<DynamicObject> = serde_json::from_slice(body).map_err(ReviewError::NotAReview)?;
+        let mut review: Value = serde_json::from_slice(body).map_err(ReviewError::NotAReview)?;
+        // The pod as it came: through a type, fields that are newer than the type would be lost.
+        let pod = review.pointer_mut("/request/object").map(Value::take).unwrap_or_default();
+        let review =
+            serde_json::from_value::<AdmissionReview<DynamicObject>>(review).map_err(ReviewError::NotAReview)?;
         let request: AdmissionRequest<DynamicObject> = review.try_into().map_err(|_| ReviewError::NoRequest)?;
         let response = AdmissionResponse::from(&request);
         if request.kind.kind != "Pod" || request.operation != Operation::Create || request.sub_resource.is_some() {
             return Ok(response);
         }
-        // The pod as it came: through a type, fields that are newer than the type would be lost.
-        let mut raw: Value = serde_json::from_slice(body).map_err(ReviewError::NotAReview)?;
-        let pod = raw["request"]["object"].take();
         let namespace = self.namespace(request.namespace.as_deref().unwrap_or("default")).await?;
         self.decide(&pod, &namespace, response)
     }
@@ -213,13 +220,15 @@ async fn serve(
 ) {
     let Some(config) = config else { return };
     let Some(io) = secure(config, io, address).await else { return };
+    let draining = shutdown.drain_token().is_cancelled();
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(IDLE);
+    // What comes after the drain has begun is answered, and not kept.
+    http.timer(TokioTimer::new()).header_read_timeout(IDLE).keep_alive(!draining);
     let connection = http.serve_connection(TokioIo::new(io), TowerToHyperService::new(router));
     tokio::pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,
-        () = shutdown.draining() => {
+        () = shutdown.draining(), if !draining => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

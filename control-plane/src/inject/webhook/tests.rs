@@ -3,6 +3,7 @@
 use axum::http::Request;
 use http_body_util::BodyExt as _;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tower::ServiceExt as _;
 
 use super::*;
@@ -127,4 +128,41 @@ async fn bodies_that_are_no_review_or_too_large_are_refused() {
     for body in [b"".to_vec(), b"hello".to_vec(), b"{}".to_vec(), vec![b' '; MOST_BYTES + 1]] {
         assert_eq!(post(&webhook, body).await.0, StatusCode::BAD_REQUEST);
     }
+}
+
+/// What the webhook is given to serve with.
+fn certificate() -> Option<Arc<ServerConfig>> {
+    let validity = weft_certs::Validity::lasting(std::time::SystemTime::now(), Duration::from_secs(3600));
+    let authority = weft_certs::ServingAuthority::generate(validity).unwrap();
+    let leaf = authority.issue(&["weft-control-plane.weft.svc".to_owned()], validity).unwrap();
+    Some(weft_certs::Serving::from_pem(&leaf.certificate_pem, &leaf.key_pem).unwrap().server())
+}
+
+/// One review over a connection of its own; the whole answer.
+async fn over_tls(address: SocketAddr) -> String {
+    let io = TcpStream::connect(address).await.unwrap();
+    let connector = tokio_rustls::TlsConnector::from(weft_certs::unverified_client().clone());
+    let mut io = connector.connect("weft-control-plane.weft.svc".try_into().unwrap(), io).await.unwrap();
+    let body = review(pod()).to_string();
+    let head =
+        format!("POST /inject HTTP/1.1\r\nhost: w\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    io.write_all((head + &body).as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    io.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn it_serves_by_tls_and_a_little_longer_than_the_replica_lives() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, shutdown) = (listener.local_addr().unwrap(), Shutdown::default());
+    let (given, serves) = watch::channel(None);
+    let serving = webhook(&ApiServer::with(CLUSTER)).serve(listener, serves, shutdown.clone());
+    shutdown.spawn_connection(serving);
+    given.send_replace(certificate());
+    assert!(over_tls(address).await.starts_with("HTTP/1.1 200"));
+    shutdown.drain();
+    assert!(over_tls(address).await.starts_with("HTTP/1.1 200"), "the API server may not know yet");
+    shutdown.finished(Duration::from_secs(10)).await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
 }
