@@ -20,8 +20,8 @@ const MOST_TRIES: usize = 3;
 pub struct Connected {
     /// Its bytes.
     pub stream: Stream,
-    /// Where it is counted, should it turn out to be one of bytes.
-    pub series: Arc<TcpSeries>,
+    /// Where it is counted, should it turn out to be one of bytes. None: where it is admitted to the app.
+    pub series: Option<Arc<TcpSeries>>,
     /// The endpoint counts it as long as it lasts.
     lease: Option<Lease>,
 }
@@ -44,7 +44,7 @@ pub async fn connect(worker: &Rc<Worker>, origin: &Origin, protocol: Protocol) -
         Origin::App(app) => {
             let stream = worker.open_to_app(app, open)?;
             stream.accepted().await.map_err(|error| error.reason())?;
-            return Ok(Connected { stream, series: worker.tcp_series(origin, false), lease: None });
+            return Ok(Connected { stream, series: None, lease: None });
         }
         Origin::Pod(pod) => pod.backend.clone(),
         Origin::Service(policy) => policy.backend.clone(),
@@ -79,7 +79,7 @@ async fn attempt(
     match opened {
         Ok(stream) => {
             lease.success();
-            let series = worker.tcp_series(origin, lease.endpoint().identity.is_some());
+            let series = Some(worker.tcp_series(origin, lease.endpoint().identity.is_some()));
             Ok(Connected { stream, series, lease: Some(lease) })
         }
         Err(reason) => {

@@ -9,6 +9,7 @@ use crate::{
     origin::Origin,
     relay::AppConn,
     tcp,
+    telemetry::TcpSeries,
     worker::Worker,
 };
 
@@ -33,7 +34,7 @@ pub async fn serve_on(worker: &Rc<Worker>, conn: &mut AppConn, connected: call::
     let timer = worker.timers.timer();
     let end = {
         let (mut rd, mut wr) = conn.split();
-        let counters = tcp::Counters { connection: Some(connected.series.opened()), access };
+        let counters = tcp::Counters { connection: connected.series.as_ref().map(TcpSeries::opened), access };
         tcp::relay((&mut rd, &mut wr), &connected.stream, &timer, worker.silence(), &counters).await
     };
     if matches!(end, tcp::End::PeerReset | tcp::End::Silent) {

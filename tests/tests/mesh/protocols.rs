@@ -160,6 +160,17 @@ async fn a_client_that_begins_late_and_speaks_http_is_no_connection_of_bytes() {
 }
 
 #[tokio::test]
+async fn a_connection_from_outside_of_the_mesh_is_counted_once() {
+    let mesh = mesh(1, "").await;
+    mesh.run("outside", &["bytes", "app:9000", "\u{1}bytes"]).await;
+    let replica = mesh.replicas().await.remove(0);
+    let inbound = ["direction=\"inbound\"", "mtls=\"false\""];
+    assert_eq!(mesh.metric(&replica, "weft_tcp_connections_total", &inbound).await, 1.0);
+    let received = [inbound[0], inbound[1], "flow=\"received\""];
+    assert_eq!(mesh.metric(&replica, "weft_tcp_bytes_total", &received).await, 6.0);
+}
+
+#[tokio::test]
 async fn a_failure_after_an_interim_answer_is_told() {
     let mesh = mesh(1, "").await;
     for more in [&["/broken"][..], &["/broken", "--http2"]] {
