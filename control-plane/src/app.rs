@@ -28,6 +28,7 @@ use crate::{
     resolve::Mesh,
     serve::{Feed, Hub, HubSettings, Listener, ListenerSettings, Services, WatchSettings},
     shutdown::{Shutdown, TaskFailed},
+    status::StatusWriter,
     telemetry::Metrics,
 };
 
@@ -176,7 +177,9 @@ fn read_registry(
     let (changes, stop) = (feed(hub.clone(), shutdown), shutdown.drain_token());
     if let Some(cluster) = cluster {
         let (registry, condition) = KubernetesRegistry::new(cluster.client.clone(), metrics.clone());
-        shutdown.spawn_apart("registry", registry.run(changes, stop));
+        shutdown.spawn_apart("registry", registry.run(changes, stop.clone()));
+        let status = StatusWriter::new(cluster.clone(), hub.clone(), metrics.clone());
+        shutdown.spawn("status", status.run(stop));
         return condition;
     }
     // Where there is no cluster there is a folder: `Config` does not come about without.

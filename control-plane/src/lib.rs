@@ -19,6 +19,7 @@ pub mod resolve;
 pub mod rotation;
 pub mod serve;
 pub mod shutdown;
+pub mod status;
 pub mod telemetry;
 
 #[cfg(test)]

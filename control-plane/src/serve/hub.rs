@@ -3,13 +3,13 @@
 //! One lock guards all of it, held for as long as a change takes to be resolved and lined up, and never across an await.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
     time::SystemTime,
 };
 
 use tokio::{sync::watch, time::Instant};
-use weft_api::{Key, Version, pb};
+use weft_api::{Key, ServiceName, Version, pb};
 
 use super::{
     outbox::Outbox,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     identity::{KnownPod, Trust},
-    index::{Affected, Index, Namespaces, ObjectName},
+    index::{Affected, Index, Namespaces, ObjectName, Service},
     registry::Event,
     resolve::Mesh,
     telemetry::Metrics,
@@ -141,6 +141,12 @@ impl Hub {
         let state = self.lock();
         let pod = state.world.index.pod(pod)?;
         Some(KnownPod { uid: pod.uid.to_string(), addresses: pod.addresses.clone() })
+    }
+
+    /// The TCP ports of every Service.
+    pub fn services(&self) -> BTreeMap<ServiceName, BTreeSet<u16>> {
+        let ports = |service: &Service| service.ports.iter().map(|port| port.port).collect();
+        self.lock().world.index.services().map(|service| (service.name.clone(), ports(service))).collect()
     }
 
     /// The service account of a pod, if the pod is known.

@@ -12,6 +12,7 @@ pub struct ClusterMetrics {
     lists: IntCounterVec,
     watch_failures: IntCounterVec,
     heard: IntGaugeVec,
+    status_writes: IntCounterVec,
     /// 1 while this replica is the one that writes.
     pub lease_held: IntGauge,
 }
@@ -32,6 +33,11 @@ impl ClusterMetrics {
                 &["kind", "reason"],
             )?,
             heard: IntGaugeVec::new(heard, &["kind"])?,
+            status_writes: counters(
+                "weft_control_status_writes_total",
+                "Statuses of routes and policies that were to be written.",
+                &["kind", "outcome"],
+            )?,
             lease_held: IntGauge::new(
                 "weft_control_lease_held",
                 "1 while this replica is the one that writes to the cluster.",
@@ -40,6 +46,7 @@ impl ClusterMetrics {
         registry.register(Box::new(metrics.lists.clone()))?;
         registry.register(Box::new(metrics.watch_failures.clone()))?;
         registry.register(Box::new(metrics.heard.clone()))?;
+        registry.register(Box::new(metrics.status_writes.clone()))?;
         registry.register(Box::new(metrics.lease_held.clone()))?;
         Ok(metrics)
     }
@@ -57,5 +64,10 @@ impl ClusterMetrics {
     /// The API server was heard of a kind.
     pub fn heard(&self, kind: ObjectKind, now: SystemTime) {
         self.heard.with_label_values(&[kind.as_str()]).set(unix_seconds(now));
+    }
+
+    /// A status was to be written.
+    pub fn status_written(&self, kind: &str, outcome: &str) {
+        self.status_writes.with_label_values(&[kind, outcome]).inc();
     }
 }

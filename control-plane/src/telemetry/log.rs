@@ -3,6 +3,7 @@
 use std::str::FromStr;
 
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,13 @@ impl FromStr for LogFormat {
 pub fn init(level: LevelFilter, format: LogFormat) {
     let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
     let _already_set = match format {
-        LogFormat::Json => builder.json().try_init(),
-        LogFormat::Text => builder.with_ansi(false).try_init(),
+        LogFormat::Json => builder.json().finish().with(own(level)).try_init(),
+        LogFormat::Text => builder.with_ansi(false).finish().with(own(level)).try_init(),
     };
+}
+
+/// The client to the API server logs each failed call as an error and returns it too; whoever gets it says what follows.
+fn own(level: LevelFilter) -> Targets {
+    let library = if level >= LevelFilter::DEBUG { level } else { LevelFilter::OFF };
+    Targets::new().with_default(level).with_target("kube_client", library)
 }

@@ -96,11 +96,11 @@ impl Known {
             debug!(kind = kind.as_str(), problem = %complaint.message, "watch restarted");
             return;
         }
-        if self.trouble.get(&kind) != Some(&complaint) {
+        // While it lasts the words may change with each try: the log has the first ones.
+        if !self.trouble.contains_key(&kind) {
             warn!(kind = kind.as_str(), problem = %complaint.message, "not heard of, what is known is kept");
-            self.trouble.insert(kind, complaint);
-            self.touched = true;
         }
+        self.touched |= self.trouble.insert(kind, complaint.clone()) != Some(complaint);
     }
 
     fn list(&mut self, kind: ObjectKind, objects: Vec<Read>, presence: Presence) {
