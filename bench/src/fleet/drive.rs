@@ -104,6 +104,9 @@ impl Running {
     async fn wait(&self, what: &str, done: impl Fn() -> bool) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         while !done() {
+            if let State::Dropped(reason) = &self.fleet.records.of(0).state {
+                bail!("the proxy that is looked at most closely was dropped: {reason}");
+            }
             if Instant::now() > deadline {
                 let (dropped, reason) = self.dropped();
                 let reason = reason.unwrap_or_default();
