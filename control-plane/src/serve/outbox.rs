@@ -13,6 +13,9 @@ use weft_api::{Key, Version};
 
 use super::topic::Message;
 
+/// Room that is kept where nothing waits: a first picture takes room for hundreds of keys, thousands of times.
+const FEW: usize = 8;
+
 /// Messages for one stream.
 #[derive(Default)]
 pub(super) struct Outbox {
@@ -78,6 +81,9 @@ impl Outbox {
         let mut state = self.lock();
         if state.unconfirmed.get(key).is_some_and(|(sent, _)| *sent == version) {
             state.unconfirmed.remove(key);
+            if state.unconfirmed.is_empty() {
+                state.unconfirmed.shrink_to(FEW);
+            }
         }
     }
 
@@ -113,6 +119,10 @@ impl Outbox {
         state.sent += 1;
         let Slot::Key(key) = slot else { return Some(Message::synced()) };
         let message = state.waiting.remove(&key)?;
+        if state.queue.is_empty() {
+            state.queue.shrink_to(FEW);
+            state.waiting.shrink_to(FEW);
+        }
         match message.version {
             Some(version) => drop(state.unconfirmed.insert(key, (version, Instant::now()))),
             None => drop(state.unconfirmed.remove(&key)),

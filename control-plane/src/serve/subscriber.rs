@@ -97,6 +97,8 @@ impl Subscriber {
     pub(super) fn enter(&mut self, topic: Topic, have: &HashMap<Key, Version>) {
         let mut state = self.hub.lock();
         let State { world, topics, .. } = &mut *state;
+        // The one that is there shares its names with all its subscribers.
+        let topic = topics.get_key_value(&topic).map_or(topic, |(known, _)| known.clone());
         let new = || Entry { message: self.hub.resolved(&topic, world), subscribers: HashSet::new() };
         let entry = topics.entry(topic.clone()).or_insert_with(new);
         entry.subscribers.insert(self.id);
