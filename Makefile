@@ -76,7 +76,8 @@ docs:
 	$(TARGET)/debug/weft-proxy docs metrics > docs/metrics.md.new
 	$(TARGET)/debug/weft-control-plane docs > docs/configuration-control-plane.md.new
 	$(TARGET)/debug/weft-control-plane docs annotations > docs/annotations.md.new
-	for page in annotations configuration metrics configuration-control-plane; do mv docs/$$page.md.new docs/$$page.md; done
+	$(TARGET)/debug/weft-control-plane docs metrics > docs/metrics-control-plane.md.new
+	for page in annotations configuration metrics configuration-control-plane metrics-control-plane; do mv docs/$$page.md.new docs/$$page.md; done
 
 # Where there is kubectl, kustomize is not needed.
 tools:

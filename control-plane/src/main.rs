@@ -15,7 +15,7 @@ use weft_control_plane::{
 };
 
 const USAGE: &str = "weft-control-plane, set up by environment variables (docs/configuration-control-plane.md).
-`weft-control-plane docs` prints the page on them, `weft-control-plane docs annotations` the one on annotations.
+`weft-control-plane docs` prints the page on them, `docs annotations` the one on annotations, `docs metrics` the one on metrics.
 ";
 
 fn main() -> ExitCode {
@@ -24,10 +24,21 @@ fn main() -> ExitCode {
         [] => run(),
         ["docs"] => print(&config::markdown()),
         ["docs", "annotations"] => print(&inject::markdown()),
+        ["docs", "metrics"] => metrics(),
         ["--help" | "-h"] => print(USAGE),
         _ => {
             eprint!("{USAGE}");
             ExitCode::from(2)
+        }
+    }
+}
+
+fn metrics() -> ExitCode {
+    match telemetry::Metrics::new() {
+        Ok(metrics) => print(&metrics.markdown()),
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
         }
     }
 }

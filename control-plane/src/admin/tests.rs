@@ -74,3 +74,14 @@ async fn the_issuer_is_replaced_on_loopback_only() {
     assert_eq!(ask(&admin, "POST", "/rotate-issuer", "[::ffff:127.0.0.1]:5000").await.0, 200);
     assert_ne!(admin.authority.issuer_id(), before);
 }
+
+#[tokio::test]
+async fn prometheus_is_told_what_to_scrape_wherever_it_asks_from() {
+    let (_folder, admin) = admin(Condition::default());
+    admin.hub.change(vec![Event::Reset(objects(SHOP))]);
+    let (status, body) = ask(&admin, "GET", "/targets", FAR).await;
+    assert_eq!(status, 200);
+    let targets: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let found: Vec<_> = targets.as_array().unwrap().iter().map(|one| &one["targets"]).collect();
+    assert_eq!(found, [&serde_json::json!(["10.1.0.9:4191"]), &serde_json::json!(["10.1.0.1:4191"])]);
+}

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
-use super::unix_seconds;
+use super::{families::Families, unix_seconds};
 
 /// The families. Label values are enums.
 pub struct CertificateMetrics {
@@ -26,7 +26,7 @@ const REVIEW_BUCKETS: [f64; 8] = [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 5.0];
 
 impl CertificateMetrics {
     /// New families in the registry, all at nothing.
-    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub(super) fn new(registry: &Families) -> Result<Self, prometheus::Error> {
         let counters = |name, help, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
         let gauge = |name, help| IntGauge::new(name, help);
         let review = HistogramOpts::new(
@@ -73,7 +73,7 @@ impl CertificateMetrics {
         Ok(metrics)
     }
 
-    fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+    fn register(&self, registry: &Families) -> Result<(), prometheus::Error> {
         registry.register(Box::new(self.requests.clone()))?;
         registry.register(Box::new(self.refused.clone()))?;
         registry.register(Box::new(self.token_reviews.clone()))?;

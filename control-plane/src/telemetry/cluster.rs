@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
-use super::unix_seconds;
+use super::{families::Families, unix_seconds};
 use crate::index::ObjectKind;
 
 /// The families. Label values are enums.
@@ -19,7 +19,7 @@ pub struct ClusterMetrics {
 
 impl ClusterMetrics {
     /// New families in the registry, all at nothing.
-    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub(super) fn new(registry: &Families) -> Result<Self, prometheus::Error> {
         let counters = |name, help, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
         let heard = Opts::new(
             "weft_registry_heard_timestamp_seconds",

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts};
 
-use super::unix_seconds;
+use super::{families::Families, unix_seconds};
 
 /// The families. Label values are enums.
 pub struct InjectorMetrics {
@@ -44,7 +44,7 @@ const BUCKETS: [f64; 8] = [0.000_3, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0];
 
 impl InjectorMetrics {
     /// New families in the registry, all at nothing.
-    pub(super) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub(super) fn new(registry: &Families) -> Result<Self, prometheus::Error> {
         let admissions = Opts::new("weft_injector_admissions_total", "Pods that the injector was asked about.");
         let seconds = HistogramOpts::new("weft_injector_admission_duration_seconds", "Time to answer about one pod.");
         let metrics = Self {

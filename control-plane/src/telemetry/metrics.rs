@@ -2,11 +2,9 @@
 
 use std::{sync::PoisonError, time::Duration};
 
-use prometheus::{
-    Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-};
+use prometheus::{Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
-use super::{certificates::CertificateMetrics, cluster::ClusterMetrics, injector::InjectorMetrics};
+use super::{certificates::CertificateMetrics, cluster::ClusterMetrics, families::Families, injector::InjectorMetrics};
 use crate::{
     index::{Index, ObjectKind},
     registry::{Complaint, Condition},
@@ -14,7 +12,7 @@ use crate::{
 
 /// The families. Label values are enums or names of the operator's own files and objects.
 pub struct Metrics {
-    registry: Registry,
+    families: Families,
     objects: IntGaugeVec,
     complaints: IntGaugeVec,
     broken: IntGauge,
@@ -42,7 +40,7 @@ impl Metrics {
     /// # Errors
     /// Two families have one name, or a name is not one: a mistake in this file, which every start shows.
     pub fn new() -> Result<Self, prometheus::Error> {
-        let registry = Registry::new();
+        let families = Families::default();
         let gauge = |name, help| IntGauge::new(name, help);
         let gauges = |name, help, labels: &[&str]| IntGaugeVec::new(Opts::new(name, help), labels);
         let counters = |name, help, labels: &[&str]| IntCounterVec::new(Opts::new(name, help), labels);
@@ -69,10 +67,10 @@ impl Metrics {
             )?,
             updates: counters("weft_control_updates_total", "Updates lined up for subscribers.", &["kind"])?,
             resolve_seconds: HistogramVec::new(resolve, &["kind"])?,
-            certificates: CertificateMetrics::new(&registry)?,
-            cluster: ClusterMetrics::new(&registry)?,
-            injector: InjectorMetrics::new(&registry)?,
-            registry,
+            certificates: CertificateMetrics::new(&families)?,
+            cluster: ClusterMetrics::new(&families)?,
+            injector: InjectorMetrics::new(&families)?,
+            families,
         };
         metrics.register()?;
         Ok(metrics)
@@ -83,16 +81,16 @@ impl Metrics {
             Opts::new("weft_build_info", "1; which release this is.").const_label("version", env!("CARGO_PKG_VERSION"));
         let info = IntGauge::with_opts(info)?;
         info.set(1);
-        let registry = &self.registry;
-        registry.register(Box::new(info))?;
-        registry.register(Box::new(self.objects.clone()))?;
-        registry.register(Box::new(self.complaints.clone()))?;
-        registry.register(Box::new(self.broken.clone()))?;
-        registry.register(Box::new(self.streams.clone()))?;
-        registry.register(Box::new(self.streams_behind.clone()))?;
-        registry.register(Box::new(self.lag_seconds.clone()))?;
-        registry.register(Box::new(self.updates.clone()))?;
-        registry.register(Box::new(self.resolve_seconds.clone()))
+        let families = &self.families;
+        families.register(Box::new(info))?;
+        families.register(Box::new(self.objects.clone()))?;
+        families.register(Box::new(self.complaints.clone()))?;
+        families.register(Box::new(self.broken.clone()))?;
+        families.register(Box::new(self.streams.clone()))?;
+        families.register(Box::new(self.streams_behind.clone()))?;
+        families.register(Box::new(self.lag_seconds.clone()))?;
+        families.register(Box::new(self.updates.clone()))?;
+        families.register(Box::new(self.resolve_seconds.clone()))
     }
 
     /// Counts the index's objects.
@@ -144,6 +142,11 @@ impl Metrics {
     /// # Errors
     /// The library does not encode them.
     pub fn text(&self) -> Result<String, prometheus::Error> {
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        self.families.text()
+    }
+
+    /// docs/metrics-control-plane.md.
+    pub fn markdown(&self) -> String {
+        self.families.markdown()
     }
 }

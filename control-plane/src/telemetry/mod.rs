@@ -2,6 +2,7 @@
 
 mod certificates;
 mod cluster;
+mod families;
 mod injector;
 mod log;
 mod metrics;
