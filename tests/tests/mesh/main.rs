@@ -10,6 +10,7 @@ mod ending;
 mod faults;
 mod harness;
 mod identity;
+mod observed;
 mod patience;
 mod policy;
 mod protocols;
