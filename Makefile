@@ -36,6 +36,8 @@ demo:
 images:
 	deploy/images/build $(IMAGES)
 
+# A build without optimisation is enough for what they test, and is there in a quarter of the time.
+test-images: PROFILE = dev
 test-images:
 	deploy/images/build $(TEST_IMAGES)
 

@@ -9,6 +9,7 @@
 mod admission;
 mod calls;
 mod harness;
+mod install;
 mod kinds;
 mod plane;
 mod probes;

@@ -86,7 +86,7 @@ impl Cluster {
     }
 
     /// Installs Weft, also over an older one, and starts the control plane anew: its image may have changed under its name.
-    async fn install(&self) {
+    pub async fn install(&self) {
         self.kubectl(&["delete", "namespace", "--selector", "weft.dev/test", "--wait=false"]).await;
         let objects = self.weft(&["install"]).await.stdout;
         self.apply(&objects).await;
