@@ -18,6 +18,9 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 const PLANE: &str = "deployment/weft-control-plane";
 const IMAGES: [&str; 3] = ["proxy", "control-plane", "test-app"];
 
+/// What the commands need to know of this machine.
+const NEEDED: [&str; 5] = ["HOME", "PATH", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_BUILDKIT"];
+
 static ONE_NODE: OnceCell<Result<Cluster, String>> = OnceCell::const_new();
 static TWO_WORKERS: OnceCell<Result<Cluster, String>> = OnceCell::const_new();
 static TURNS: RwLock<()> = RwLock::const_new(());
@@ -71,6 +74,7 @@ impl Cluster {
         let mut environment: HashMap<String, String> = printed
             .split('\0')
             .filter_map(|pair| pair.split_once('='))
+            .filter(|(name, _)| NEEDED.contains(name))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         let mut up = Command::new(root.join("deploy/kind/up"));
@@ -182,7 +186,7 @@ impl Cluster {
 }
 
 async fn succeed(command: Command) -> Result<String, String> {
-    let what = format!("{:?}", command.as_std());
+    let program = command.as_std().get_program().to_string_lossy().into_owned();
     let output = Running::start(command, None).await.output().await;
-    if output.code == 0 { Ok(output.stdout) } else { Err(format!("{what}: {}", output.stderr.trim())) }
+    if output.code == 0 { Ok(output.stdout) } else { Err(format!("{program}: {}", output.stderr.trim())) }
 }

@@ -40,7 +40,7 @@ pub struct Running {
 impl Running {
     /// Starts it, with a text on its standard input.
     pub async fn start(mut command: Command, stdin: Option<&str>) -> Self {
-        let what = format!("{:?}", command.as_std());
+        let what = words(&command);
         let from = if stdin.is_some() { Stdio::piped() } else { Stdio::null() };
         command.stdin(from).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -52,7 +52,7 @@ impl Running {
 
     /// Starts it with a standard input that is open until `end_input`.
     pub fn start_interactive(mut command: Command) -> Self {
-        let what = format!("{:?}", command.as_std());
+        let what = words(&command);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let child = command.spawn().unwrap_or_else(|error| panic!("{what}: {error}"));
         Self { what, child }
@@ -80,4 +80,11 @@ impl Running {
         assert_eq!(output.code, 0, "{what}\n{}{}", output.stdout, output.stderr);
         output
     }
+}
+
+/// A command as it would be typed, without its environment, which is nobody's business in a log.
+fn words(command: &Command) -> String {
+    let command = command.as_std();
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
