@@ -96,15 +96,7 @@ impl App {
             admin_address: local(&admin_listener, config.admin_listen)?,
         };
 
-        if let Some(cluster) = cluster {
-            let settings = InjectSettings {
-                proxy_image: config.proxy_image.clone(),
-                control_plane_namespace: config.namespace.clone(),
-                trust_domain: config.trust_domain.clone(),
-            };
-            let listener = bind(config.inject_listen).await?;
-            inject::start(cluster.client.clone(), listener, settings, metrics.clone(), &shutdown);
-        }
+        let injector = start_injector(&config, cluster, &metrics, &shutdown).await?;
         let condition = read_registry(&config, cluster, &hub, &metrics, &shutdown);
         shutdown.spawn("condition", show_condition(condition.clone(), metrics.clone(), shutdown.clone()));
         let keeper = Keeper { config: &config, cluster, hub: &hub, metrics: &metrics, shutdown: &shutdown };
@@ -119,7 +111,7 @@ impl App {
             listener.run().await;
             Ok::<_, io::Error>(())
         });
-        let admin = Admin { hub, authority, metrics, condition };
+        let admin = Admin { hub, authority, metrics, condition, injector };
         shutdown.spawn("admin", admin.serve(admin_listener, shutdown.clone()));
         info!(listen = %app.address, admin = %app.admin_address, registry = ?config.registry, "started");
         Ok(app)
@@ -147,6 +139,23 @@ impl App {
     pub async fn run(self) -> Result<(), TaskFailed> {
         self.shutdown.finished(self.drain_deadline).await
     }
+}
+
+/// Only a cluster asks about pods.
+async fn start_injector(
+    config: &Config,
+    cluster: Option<&Cluster>,
+    metrics: &Arc<Metrics>,
+    shutdown: &Shutdown,
+) -> Result<Option<inject::Readiness>, StartError> {
+    let Some(cluster) = cluster else { return Ok(None) };
+    let settings = InjectSettings {
+        proxy_image: config.proxy_image.clone(),
+        control_plane_namespace: config.namespace.clone(),
+        trust_domain: config.trust_domain.clone(),
+    };
+    let listener = bind(config.inject_listen).await?;
+    Ok(Some(inject::start(cluster.client.clone(), listener, settings, metrics.clone(), shutdown)))
 }
 
 /// IPv4 alone where there is no IPv6.

@@ -19,7 +19,8 @@ use tokio::{net::TcpListener, sync::watch};
 use tracing::{info, warn};
 
 use crate::{
-    identity::Authority, registry::Complaint, registry::Condition, serve::Hub, shutdown::Shutdown, telemetry::Metrics,
+    identity::Authority, inject, registry::Complaint, registry::Condition, serve::Hub, shutdown::Shutdown,
+    telemetry::Metrics,
 };
 
 /// What the admin port speaks of.
@@ -33,6 +34,8 @@ pub struct Admin {
     pub metrics: Arc<Metrics>,
     /// What is wrong with the registry's objects.
     pub condition: watch::Receiver<Arc<Condition>>,
+    /// Whether pods can be injected; None: there is no cluster to ask about them.
+    pub injector: Option<inject::Readiness>,
 }
 
 #[derive(Serialize)]
@@ -76,10 +79,13 @@ impl Admin {
 /// A broken file does not make it unready: its last good state is served, and that is better than none.
 async fn ready(State(admin): State<Admin>) -> Response {
     let condition = admin.condition.borrow().clone();
-    let ready = admin.hub.is_synced();
-    let reasons = if ready { Vec::new() } else { vec!["the registry has not been read yet"] };
-    let readiness =
-        Readiness { ready, reasons, broken: condition.broken.clone(), warnings: condition.warnings.clone() };
+    let unread = (!admin.hub.is_synced()).then_some("the registry has not been read yet");
+    let injector = admin.injector.as_ref().is_none_or(inject::Readiness::is_ready);
+    let uncertified = (!injector).then_some("the injector has no certificate yet; the log says why");
+    let reasons: Vec<_> = unread.into_iter().chain(uncertified).collect();
+    let (broken, warnings) = (condition.broken.clone(), condition.warnings.clone());
+    let ready = reasons.is_empty();
+    let readiness = Readiness { ready, reasons, broken, warnings };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(readiness)).into_response()
 }

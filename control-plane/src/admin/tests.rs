@@ -25,7 +25,7 @@ fn admin(condition: Condition) -> (TempDir, Admin) {
     let hub = HubSettings { mesh: mesh(), trust: authority.trust().borrow().clone(), max_subscriptions: 1 };
     let hub = Hub::new(hub, metrics.clone());
     let (_, condition) = watch::channel(Arc::new(condition));
-    (folder, Admin { hub, authority, metrics, condition })
+    (folder, Admin { hub, authority, metrics, condition, injector: None })
 }
 
 async fn ask(admin: &Admin, method: &str, path: &str, client: &str) -> (u16, String) {

@@ -18,7 +18,8 @@ mod webhook;
 use std::{convert::Infallible, sync::Arc};
 
 use kube::Client;
-use tokio::net::TcpListener;
+use rustls::ServerConfig;
+use tokio::{net::TcpListener, sync::watch};
 
 use crate::{shutdown::Shutdown, telemetry::Metrics};
 
@@ -29,6 +30,17 @@ pub use patch::{Injected, Outcome, inject};
 pub use refusal::{Refusal, Skip, Warning};
 pub use webhook::Webhook;
 
+/// Whether the injector can answer.
+#[derive(Clone)]
+pub struct Readiness(watch::Receiver<Option<Arc<ServerConfig>>>);
+
+impl Readiness {
+    /// Once it has a certificate.
+    pub fn is_ready(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+}
+
 /// Serves the webhook, and keeps its certificate, until the drain begins.
 pub fn start(
     client: Client,
@@ -36,14 +48,15 @@ pub fn start(
     settings: InjectSettings,
     metrics: Arc<Metrics>,
     shutdown: &Shutdown,
-) {
+) -> Readiness {
     let (certificate, serves) = Certificate::new(client.clone(), &settings.control_plane_namespace, metrics.clone());
     shutdown.spawn("injector-certificate", certificate.run(shutdown.clone()));
-    let serving = Webhook::new(client, settings, metrics).serve(listener, serves, shutdown.clone());
+    let serving = Webhook::new(client, settings, metrics).serve(listener, serves.clone(), shutdown.clone());
     shutdown.spawn("injector", async move {
         serving.await;
         Ok::<_, Infallible>(())
     });
+    Readiness(serves)
 }
 
 /// The label by which a namespace or a pod asks for the mesh, or a pod declines it.
