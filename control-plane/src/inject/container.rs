@@ -20,6 +20,9 @@ const BUNDLE: &str = "weft-trust-bundle";
 pub(super) const VOLUMES: [&str; 2] = [TOKEN, BUNDLE];
 const TOKEN_FOLDER: &str = "/var/run/weft/token";
 const BUNDLE_FOLDER: &str = "/var/run/weft/bundle";
+/// Where the API server mounts a token for its own use into every container that has nothing there. Neither of ours talks
+/// to the API server, so both have something there that is public anyway: the app's rights are not theirs.
+const API_TOKEN_FOLDER: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const TOKEN_FILE: &str = "token";
 
 /// The proxy's default for the admin port, which every pod has.
@@ -55,6 +58,7 @@ pub(super) fn redirect(settings: &InjectSettings, overrides: &Overrides) -> Valu
             "seccompProfile": { "type": "RuntimeDefault" },
         },
         "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [{ "name": BUNDLE, "mountPath": API_TOKEN_FOLDER, "readOnly": true }],
     })
 }
 
@@ -92,6 +96,7 @@ pub(super) fn proxy(settings: &InjectSettings, overrides: &Overrides, probes: &P
         "volumeMounts": [
             { "name": TOKEN, "mountPath": TOKEN_FOLDER, "readOnly": true },
             { "name": BUNDLE, "mountPath": BUNDLE_FOLDER, "readOnly": true },
+            { "name": BUNDLE, "mountPath": API_TOKEN_FOLDER, "readOnly": true },
         ],
     })
 }

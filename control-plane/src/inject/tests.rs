@@ -103,6 +103,16 @@ fn the_token_is_for_the_audience_weft_and_in_the_sidecar_alone() {
 }
 
 #[test]
+fn the_api_server_finds_no_place_for_the_apps_own_token_in_our_containers() {
+    let pod = injected(&app()).pod;
+    for at in [0, 1] {
+        let mounts = pod["spec"]["initContainers"][at]["volumeMounts"].as_array().unwrap();
+        let there = mounts.iter().find(|mount| mount["mountPath"] == "/var/run/secrets/kubernetes.io/serviceaccount");
+        assert_eq!(there.unwrap()["name"], "weft-trust-bundle");
+    }
+}
+
+#[test]
 fn the_proxy_learns_from_the_downward_api_whom_it_stands_beside() {
     let proxy = injected(&app()).pod["spec"]["initContainers"][1].clone();
     for (name, path) in [
