@@ -343,6 +343,25 @@ mod tests {
     }
 
     #[test]
+    fn an_operators_root_and_a_chain_below_it_are_taken_in_every_form_of_key() {
+        let certificate = include_str!("../testdata/root.crt");
+        let bundle = crate::TrustBundle::from_pem(certificate).unwrap();
+        for key in [include_str!("../testdata/root.key"), include_str!("../testdata/root-pkcs8.key")] {
+            let root = Root::from_pem(&format!("{certificate}{key}")).unwrap();
+            assert_eq!(root.certificate(), &bundle.anchors()[0]);
+        }
+        let chain = [include_str!("../testdata/chain.crt"), include_str!("../testdata/issuer.key")].concat();
+        let issuer = Issuer::from_pem(&chain).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let csr = CertificateRequest::new(&key, &id("orders")).unwrap();
+        let leaf = Leaf::new(issuer.issue(csr.der(), &id("orders"), hour()).unwrap(), key).unwrap();
+        assert_eq!((leaf.chain().len(), leaf.issuer_id()), (3, issuer.id()));
+        leaf.verify(&bundle, SystemTime::now()).unwrap();
+        let long = include_str!("../testdata/chain.crt").repeat(3) + include_str!("../testdata/issuer.key");
+        assert!(matches!(Issuer::from_pem(&long), Err(AuthorityError::TooLong { count: 5 })));
+    }
+
+    #[test]
     fn a_request_with_another_kind_of_key_or_a_wrong_signature_is_refused() {
         let issue = |csr: &[u8]| Mesh::new().issuer.issue(csr, &id("orders"), hour());
         for algorithm in [&rcgen::PKCS_ED25519, &rcgen::PKCS_ECDSA_P384_SHA384] {
