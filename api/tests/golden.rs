@@ -1,6 +1,7 @@
 //! The contract of this release, as bytes: every later one reads them, and old proxies go on beside a new control plane.
 //!
 //! A file of tests/golden is never changed. What a later release says differently gets a file of its own beside it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use prost::Message;
 use weft_api::{

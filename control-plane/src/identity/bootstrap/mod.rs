@@ -119,13 +119,13 @@ impl Bootstrap {
     }
 
     async fn perform(&self, step: &Step, pem: &str) -> bool {
-        let (namespace, done) = match step {
-            Step::Put(namespace) => (&**namespace, self.put(namespace, pem).await),
-            Step::Remove(namespace) => (&**namespace, self.remove(namespace).await),
+        let (namespace, action, done) = match step {
+            Step::Put(namespace) => (&**namespace, "put", self.put(namespace, pem).await),
+            Step::Remove(namespace) => (&**namespace, "removed", self.remove(namespace).await),
         };
         match done {
             Ok(()) => {
-                info!(namespace, ?step, "trust bundle kept");
+                info!(namespace, action, "the trust bundle's ConfigMap is as it should be");
                 true
             }
             // It goes with its namespace.

@@ -5,6 +5,8 @@ mod follow;
 mod form;
 mod rotation;
 mod secrets;
+#[cfg(test)]
+mod tests;
 
 use std::{
     sync::Arc,

@@ -7,6 +7,8 @@ mod claims;
 mod error;
 mod pod;
 mod review;
+#[cfg(test)]
+mod tests;
 
 use std::{net::IpAddr, sync::Arc};
 
