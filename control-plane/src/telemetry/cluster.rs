@@ -1,8 +1,8 @@
 //! Metric families about the cluster: what is heard of it, and who writes to it.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts};
+use prometheus::{Gauge, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
 use super::{families::Families, unix_seconds};
 use crate::index::ObjectKind;
@@ -12,6 +12,7 @@ pub struct ClusterMetrics {
     lists: IntCounterVec,
     watch_failures: IntCounterVec,
     heard: IntGaugeVec,
+    lag_seconds: Gauge,
     status_writes: IntCounterVec,
     /// 1 while this replica is the one that writes.
     pub lease_held: IntGauge,
@@ -33,6 +34,10 @@ impl ClusterMetrics {
                 &["kind", "reason"],
             )?,
             heard: IntGaugeVec::new(heard, &["kind"])?,
+            lag_seconds: Gauge::new(
+                "weft_registry_lag_seconds",
+                "From a change of pods to the slice of endpoints that came of it last, as Kubernetes says it; whole seconds.",
+            )?,
             status_writes: counters(
                 "weft_control_status_writes_total",
                 "Statuses of routes and policies that were to be written.",
@@ -46,6 +51,7 @@ impl ClusterMetrics {
         registry.register(Box::new(metrics.lists.clone()))?;
         registry.register(Box::new(metrics.watch_failures.clone()))?;
         registry.register(Box::new(metrics.heard.clone()))?;
+        registry.register(Box::new(metrics.lag_seconds.clone()))?;
         registry.register(Box::new(metrics.status_writes.clone()))?;
         registry.register(Box::new(metrics.lease_held.clone()))?;
         Ok(metrics)
@@ -64,6 +70,11 @@ impl ClusterMetrics {
     /// The API server was heard of a kind.
     pub fn heard(&self, kind: ObjectKind, now: SystemTime) {
         self.heard.with_label_values(&[kind.as_str()]).set(unix_seconds(now));
+    }
+
+    /// How long ago the change was that the last slice of endpoints came of.
+    pub fn lag(&self, lag: Duration) {
+        self.lag_seconds.set(lag.as_secs_f64());
     }
 
     /// A status was to be written.

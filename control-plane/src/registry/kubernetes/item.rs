@@ -1,8 +1,8 @@
 //! An object as it is taken off the wire: translated at once, so that nothing holds what the index has no use for.
 
-use std::{borrow::Cow, fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt, marker::PhantomData, time::SystemTime};
 
-use k8s_openapi::{ClusterResourceScope, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use k8s_openapi::{ClusterResourceScope, apimachinery::pkg::apis::meta::v1::ObjectMeta, jiff::Timestamp};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -18,7 +18,13 @@ pub(super) struct Read {
     /// Ok(None): there is nothing in it for the mesh. Err: its last good state holds.
     pub(super) outcome: Result<Option<Object>, Finding>,
     pub(super) warnings: Vec<Finding>,
+    /// When that happened which made Kubernetes change it, where it says so.
+    pub(super) caused: Option<SystemTime>,
 }
+
+/// On an EndpointSlice: when a pod's or the Service's change was the reason for the slice's (Kubernetes' well-known
+/// annotations).
+const CAUSED: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 
 /// An object of a kind. One that is broken is an item all the same: a list does not fail for one of its objects.
 pub(super) struct Item<K> {
@@ -47,12 +53,14 @@ impl<'de, K: Kind> Deserialize<'de> for Item<K> {
         };
         let name = |text: &Option<String>| text.clone().unwrap_or_default();
         let name = ObjectName::new(&name(&meta.namespace), &name(&meta.name));
+        let caused = value["metadata"]["annotations"][CAUSED].as_str().and_then(|text| text.parse::<Timestamp>().ok());
         let mut warnings = Vec::new();
         let outcome = match serde_json::from_value::<K>(value) {
             Ok(wire) => wire.object(&mut warnings),
             Err(error) => Err(Finding::at("spec", Problem::Malformed(error.to_string()))),
         };
-        Ok(Self { meta, read: Read { key: ObjectKey { kind: K::KIND, name }, outcome, warnings }, kind: PhantomData })
+        let key = ObjectKey { kind: K::KIND, name };
+        Ok(Self { meta, read: Read { key, outcome, warnings, caused: caused.map(Into::into) }, kind: PhantomData })
     }
 }
 

@@ -122,7 +122,7 @@ impl Known {
     }
 
     fn set(&mut self, read: Read) {
-        let Read { key, outcome, warnings } = read;
+        let Read { key, outcome, warnings, .. } = read;
         let warnings: Vec<_> = warnings.iter().map(|finding| Complaint::of_object(&key, finding.to_string())).collect();
         match outcome {
             Ok(object) => {

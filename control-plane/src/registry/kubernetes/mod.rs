@@ -53,14 +53,18 @@ impl KubernetesRegistry {
     }
 
     fn count(&self, kind: ObjectKind, told: &Told) {
+        let (metrics, now) = (&self.metrics.cluster, SystemTime::now());
         match told {
-            Told::Failed(error) => self.metrics.cluster.watch_failed(kind, error.label()),
-            Told::Listed(_) => self.metrics.cluster.listed(kind),
-            Told::Applied(_) | Told::Deleted(_) | Told::Unchanged | Told::Absent => {}
+            Told::Failed(error) => return metrics.watch_failed(kind, error.label()),
+            Told::Listed(_) => metrics.listed(kind),
+            Told::Applied(read) => {
+                if let Some(caused) = read.caused {
+                    metrics.lag(now.duration_since(caused).unwrap_or_default());
+                }
+            }
+            Told::Deleted(_) | Told::Unchanged | Told::Absent => {}
         }
-        if !matches!(told, Told::Failed(_)) {
-            self.metrics.cluster.heard(kind, SystemTime::now());
-        }
+        metrics.heard(kind, now);
     }
 
     fn watches(&self) -> SelectAll<Tidings> {

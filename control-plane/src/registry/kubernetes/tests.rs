@@ -21,6 +21,7 @@ struct Fixture {
     server: ApiServer,
     batches: mpsc::UnboundedReceiver<Vec<Event>>,
     condition: channel::Receiver<Arc<Condition>>,
+    metrics: Arc<Metrics>,
     index: Index,
     told: usize,
     stop: CancellationToken,
@@ -34,12 +35,13 @@ impl Drop for Fixture {
 
 impl Fixture {
     fn over(server: ApiServer) -> Self {
-        let (registry, condition) = KubernetesRegistry::new(server.client(), Arc::new(Metrics::new().unwrap()));
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let (registry, condition) = KubernetesRegistry::new(server.client(), metrics.clone());
         let (sender, batches) = mpsc::unbounded_channel();
         let stop = CancellationToken::new();
         let run = registry.run(move |events| drop(sender.send(events)), stop.clone());
         TaskTracker::new().spawn(run);
-        Self { server, batches, condition, index: Index::default(), told: 0, stop }
+        Self { server, batches, condition, metrics, index: Index::default(), told: 0, stop }
     }
 
     async fn synced(server: ApiServer) -> Self {
@@ -208,4 +210,24 @@ async fn a_kind_is_heard_of_again_although_nothing_of_it_has_changed() {
     fixture.server.delete(SERVICES, "shop", "orders");
     fixture.eventually(|index| index.count(ObjectKind::Service) == 1).await;
     assert_eq!(fixture.told, 2, "what has not changed is not told again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn metrics_tell_of_watches_and_of_how_late_endpoints_are() {
+    let mut fixture = Fixture::synced(ApiServer::with(SHOP)).await;
+    fixture.server.fail(3);
+    fixture.server.cut();
+    let caused = "labels: {kubernetes.io/service-name: users}, annotations: \
+                  {endpoints.kubernetes.io/last-change-trigger-time: '2026-01-01T00:00:00Z'}";
+    let slice = format!(
+        "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: new, namespace: shop, {caused}}}\n"
+    );
+    fixture.server.apply(&(slice + "addressType: IPv4\nendpoints: []\n"));
+    fixture.eventually(|index| index.count(ObjectKind::EndpointSlice) == 2).await;
+    let text = fixture.metrics.text().unwrap();
+    let value = |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
+    assert!(value("weft_registry_lag_seconds").unwrap() > 1e6, "{text}");
+    assert_eq!(value("weft_registry_lists_total{kind=\"Pod\"}"), Some(1.0), "it goes on from where it was");
+    assert!(value("weft_registry_heard_timestamp_seconds{kind=\"Node\"}").unwrap() > 1.7e9);
+    assert!(text.contains("weft_registry_watch_failures_total{kind="), "{text}");
 }
