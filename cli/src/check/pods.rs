@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Namespace, Pod};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Namespace, Pod};
 
 /// The label by which injection is asked for.
 pub const INJECT: &str = "weft.dev/inject";
@@ -10,6 +10,8 @@ pub const INJECT: &str = "weft.dev/inject";
 pub const SIDECAR: &str = "weft-proxy";
 /// The init container before it.
 pub const REDIRECT: &str = "weft-redirect";
+/// Characters of a container's last words.
+const LONGEST: usize = 300;
 const INJECTED: &str = "weft.dev/injected";
 /// Never injected, whatever they are labelled with.
 const EXEMPT: [&str; 2] = ["kube-system", crate::install::NAMESPACE];
@@ -87,17 +89,28 @@ pub fn trouble(pod: &Pod) -> Option<String> {
     containers.filter_map(container_trouble).next().or_else(unscheduled)
 }
 
-/// Why a container does not run.
+/// Why a container does not run. Of one that is started again and again, how it ended last says more than that.
 pub fn container_trouble(status: &ContainerStatus) -> Option<String> {
     let state = status.state.as_ref()?;
-    let name = &status.name;
     if let Some(waiting) = &state.waiting {
+        let before = status.last_state.as_ref().and_then(|state| state.terminated.as_ref());
         let reason = waiting.reason.as_deref().unwrap_or_default();
         let message = waiting.message.as_deref().unwrap_or_default();
-        let ordinary = matches!(reason, "PodInitializing" | "ContainerCreating" | "");
-        return (!ordinary).then(|| format!("container {name}: {reason} {message}").trim_end().to_owned());
+        return match (reason, before) {
+            ("PodInitializing" | "ContainerCreating" | "", _) => None,
+            ("CrashLoopBackOff", Some(before)) => Some(ending(&status.name, before)),
+            _ => Some(format!("container {}: {reason} {message}", status.name).trim_end().to_owned()),
+        };
     }
     let ended = state.terminated.as_ref().filter(|ended| ended.exit_code != 0)?;
-    let message = ended.message.as_deref().unwrap_or_default();
-    Some(format!("container {name} ended with {} {message}", ended.exit_code).trim_end().to_owned())
+    Some(ending(&status.name, ended))
+}
+
+/// The exit code, and the last line of what the container has left as its message.
+fn ending(name: &str, ended: &ContainerStateTerminated) -> String {
+    let lines = ended.message.as_deref().unwrap_or_default().lines();
+    let last = lines.rev().map(str::trim).find(|line| !line.is_empty());
+    let cause = last.or(ended.reason.as_deref()).unwrap_or_default();
+    let cause: String = cause.chars().take(LONGEST).collect();
+    format!("container {name} ended with {}: {cause}", ended.exit_code)
 }

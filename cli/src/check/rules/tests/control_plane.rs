@@ -25,6 +25,22 @@ status:
 }
 
 #[test]
+fn a_replica_that_ends_again_and_again_is_told_with_its_last_words() {
+    let mut facts = well();
+    facts.deployment = Ok(Some(object("{metadata: {}, spec: {replicas: 1, selector: {}, template: {}}}")));
+    facts.pods.as_mut().unwrap()[0] = object(
+        "metadata: {name: a, namespace: weft, labels: {app.kubernetes.io/name: weft-control-plane}}
+spec: {containers: []}
+status:
+  containerStatuses:
+    - {name: control-plane, ready: false, image: i, imageID: i, restartCount: 4,
+       state: {waiting: {reason: CrashLoopBackOff}},
+       lastState: {terminated: {exitCode: 1, message: \"starting\\n\\n  error: no Secret can be read\\n\"}}}",
+    );
+    fails(&facts, &["weft/a: container control-plane ended with 1: error: no Secret can be read |"]);
+}
+
+#[test]
 fn replicas_on_one_node_are_warned_of() {
     let mut facts = well();
     facts.pods.as_mut().unwrap().push(control_plane());
