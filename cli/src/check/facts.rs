@@ -31,6 +31,7 @@ impl Unknown {
     pub fn next(&self) -> &'static str {
         match self {
             Self::Refused(kube::Error::Api(status)) if status.code == 403 => "run this as a user who has that right",
+            Self::Refused(kube::Error::Api(status)) if status.code == 404 => "run this again: it has just gone",
             Self::Refused(_) | Self::Deadline(_) => "kubectl cluster-info",
             Self::Lacking(_) => "kubectl version",
         }

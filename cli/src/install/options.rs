@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use serde_json::{Value, json};
-use weft_control_plane::config::{Config, ConfigError};
+use weft_control_plane::config::Config;
 
 use super::{CONTROL_PLANE, InstallError, NAMESPACE, Object};
 
@@ -71,14 +71,12 @@ fn set(env: &mut Vec<Value>, name: &str, value: &str) {
 /// Reads the Deployment's environment as the control plane will.
 ///
 /// # Errors
-/// All values that the control plane would refuse to start with. What must be set does not hang on options.
+/// All that the control plane would refuse to start with.
 pub fn check(deployment: &Object) -> Result<(), InstallError> {
     let env = &deployment.0["spec"]["template"]["spec"]["containers"][0]["env"];
     let known: BTreeMap<&str, &str> = env.as_array().into_iter().flatten().filter_map(variable).collect();
-    let read = Config::read(|name| known.get(name).map(|value| (*value).to_owned()));
-    let mut errors = read.err().unwrap_or_default();
-    errors.retain(|error| matches!(error, ConfigError::Unusable { .. }));
-    if errors.is_empty() { Ok(()) } else { Err(InstallError::Settings(errors)) }
+    Config::read(|name| known.get(name).map(|value| (*value).to_owned())).map_err(InstallError::Settings)?;
+    Ok(())
 }
 
 /// A variable and its value; what the cluster fills in is what it will be here.

@@ -41,7 +41,7 @@ pub(super) fn ready(facts: &Facts) -> Finding {
     let pods = replicas(facts).into_iter().filter(|pod| !pods::is_ready(pod));
     let causes: Vec<String> =
         pods.filter_map(|pod| Some(format!("{}: {}", pods::path(pod), pods::trouble(pod)?))).collect();
-    let detail = format!("{ready} of {wanted}");
+    let detail = if wanted == 0 { "it is scaled to none".to_owned() } else { format!("{ready} of {wanted}") };
     let detail = if causes.is_empty() { detail } else { format!("{detail}: {}", some(&causes)) };
     let next = if wanted == 0 {
         format!("kubectl scale deployment {CONTROL_PLANE} -n {NAMESPACE} --replicas 1")
