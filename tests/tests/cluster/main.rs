@@ -11,6 +11,7 @@ mod calls;
 mod harness;
 mod install;
 mod kinds;
+mod observed;
 mod plane;
 mod probes;
 mod rollout;
