@@ -42,14 +42,20 @@ pub async fn run(client: &Client, namespace: &str, form: Form, limit: Duration) 
     Ok(ExitCode::SUCCESS)
 }
 
-/// Writes the request. Nothing of the Secret but its annotations is sent or kept.
+/// Writes the request.
 async fn ask(client: &Client, namespace: &str) -> anyhow::Result<String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let request = now.as_millis().to_string();
+    annotate(client, namespace, Some(&request)).await?;
+    Ok(request)
+}
+
+/// Nothing of the Secret but its annotations is sent or kept. None withdraws what was asked for, so that it does not begin one day when nobody thinks of it.
+async fn annotate(client: &Client, namespace: &str, request: Option<&str>) -> anyhow::Result<()> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let patch = json!({"metadata": {"annotations": {REQUESTED: request}}});
     match secrets.patch_metadata(ANCHOR, &PatchParams::default(), &Patch::Merge(patch)).await {
-        Ok(_) => Ok(request),
+        Ok(_) => Ok(()),
         Err(error) => {
             bail!("Secret {namespace}/{ANCHOR} cannot be annotated: {}; you need the right to patch it", reason(&error))
         }
@@ -76,6 +82,7 @@ async fn follow(client: &Client, namespace: &str, request: &str, limit: Duration
             return Ok(now);
         }
         if let Some(refused) = now.refused {
+            annotate(client, namespace, None).await?;
             bail!("the root cannot be rotated: {refused}");
         }
         if now.request.is_none() && began.elapsed() > NOTICE {
