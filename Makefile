@@ -48,6 +48,7 @@ test: lint
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace --doc
 	$(CARGO) test --locked --workspace --lib --bins --tests
+	.ci/cluster-tests
 
 # The cluster tests alone, as in: make test-cluster ARGS=rollout
 test-cluster:
@@ -59,6 +60,7 @@ test-full: lint
 	$(CARGO) deny --locked check licenses bans sources
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace -- --include-ignored
+	.ci/cluster-tests --include-ignored
 
 lint: dependencies
 	$(CARGO) fmt --all --check
