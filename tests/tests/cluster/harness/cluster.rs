@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
 use tokio::{
@@ -11,12 +12,19 @@ use tokio::{
     sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use super::{Output, Running};
+use super::{Output, Running, eventually};
 
 /// The version of every image.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const PLANE: &str = "deployment/weft-control-plane";
 const IMAGES: [&str; 3] = ["proxy", "control-plane", "test-app"];
+
+/// A pod that the webhook is asked about and that is never made.
+const TRIAL: &str = "apiVersion: v1
+kind: Pod
+metadata: { name: trial, namespace: default, labels: { weft.dev/inject: enabled } }
+spec: { containers: [{ name: app, image: none }] }
+";
 
 /// What the commands need to know of this machine.
 const NEEDED: [&str; 5] = ["HOME", "PATH", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_BUILDKIT"];
@@ -99,9 +107,13 @@ impl Cluster {
         self.control_plane_ready().await;
     }
 
-    /// Waits until every replica of the control plane is ready.
+    /// Waits until every replica of the control plane is ready, and the API server reaches its webhook: its way there, by
+    /// kube-proxy, opens a moment after the pod is ready.
     pub async fn control_plane_ready(&self) {
         self.mesh(&["rollout", "status", PLANE, "--timeout", "180s"]).await;
+        let create = ["create", "--dry-run=server", "--filename", "-"];
+        let admitted = async || self.try_kubectl(&create, Some(TRIAL)).await.code == 0;
+        eventually(Duration::from_secs(30), "a pod is admitted", admitted).await;
     }
 
     /// Takes the control plane away, and waits until no process of it is left.
