@@ -26,9 +26,6 @@ metadata: { name: trial, namespace: default, labels: { weft.dev/inject: enabled 
 spec: { containers: [{ name: app, image: none }] }
 ";
 
-/// What the commands need to know of this machine.
-const NEEDED: [&str; 5] = ["HOME", "PATH", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_BUILDKIT"];
-
 static ONE_NODE: OnceCell<Result<Cluster, String>> = OnceCell::const_new();
 static TWO_WORKERS: OnceCell<Result<Cluster, String>> = OnceCell::const_new();
 static TURNS: RwLock<()> = RwLock::const_new(());
@@ -82,7 +79,6 @@ impl Cluster {
         let mut environment: HashMap<String, String> = printed
             .split('\0')
             .filter_map(|pair| pair.split_once('='))
-            .filter(|(name, _)| NEEDED.contains(name))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         let mut up = Command::new(root.join("deploy/kind/up"));
