@@ -73,6 +73,8 @@ async fn refused(shop: &Namespace, reason: &str) -> f64 {
 async fn assert_refused(shop: &Namespace, (name, source): (&str, &str), (reason, words): (&str, &str), token: &str) {
     let before = refused(shop, reason).await;
     shop.apply(&thief(name, source)).await;
+    let running = ["wait", "--for", "jsonpath={.status.phase}=Running", "--timeout", "120s"];
+    shop.kubectl(&[&running[..], &[&format!("pod/{name}")]].concat()).await;
     let counted = async || refused(shop, reason).await > before;
     eventually(Duration::from_secs(60), &format!("{name}: refused for {reason}"), counted).await;
     let log = shop.cluster.mesh(&["logs", "deployment/weft-control-plane", "--since", "2m"]).await;
