@@ -26,6 +26,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
     task::{JoinSet, LocalSet},
+    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +34,9 @@ use super::unary;
 
 /// How long what is in flight may take once the app is told to end.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it goes on as before once it is told to end. A request that meets a connection which the app closes at that
+/// instant has failed: no proxy can know that the app has not read it. So an app that is to lose none lets the word spread.
+const NOTICE: Duration = Duration::from_millis(500);
 
 /// What every request knows of the app.
 #[derive(Clone)]
@@ -59,10 +63,14 @@ pub async fn serve(
     let leaving = CancellationToken::new();
     LocalSet::new()
         .run_until(async move {
-            loop {
+            let mut told = pin!(async {
+                terminated.recv().await;
+                sleep(NOTICE).await;
+            });
+            let is_told = loop {
                 tokio::select! {
-                    _ = terminated.recv() => break,
-                    () = app.closed.cancelled() => break,
+                    () = &mut told => break true,
+                    () = app.closed.cancelled() => break false,
                     Ok((io, client)) = http.accept() => {
                         connections.spawn_local(serve_http(io, client, app.clone(), leaving.clone()));
                     }
@@ -70,13 +78,13 @@ pub async fn serve(
                     Ok((io, _)) = greet.accept() => drop(connections.spawn_local(serve_greeting(io))),
                     Some(_) = connections.join_next() => {}
                 }
-            }
+            };
             // As a well-behaved app: nothing new is taken, what is in flight is finished.
             drop((http, echo, greet));
             leaving.cancel();
             let _ = tokio::time::timeout(PATIENCE, async { while connections.join_next().await.is_some() {} }).await;
-            if app.closed.is_cancelled() {
-                terminated.recv().await;
+            if !is_told {
+                told.await;
             }
             Ok(())
         })
