@@ -4,6 +4,7 @@ mod check;
 mod cluster;
 mod demo;
 mod duration;
+mod form;
 mod identity;
 mod inject;
 mod install;

@@ -15,12 +15,13 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use kube::Client;
 use tokio::time::{Instant, sleep};
 
 use crate::cluster::Cluster;
 use crate::duration::duration;
+use crate::form::Form;
 use crate::{print, tell};
 use finding::{Finding, Verdict};
 
@@ -44,12 +45,6 @@ pub struct Arguments {
     /// Form of the report
     #[arg(short, long, value_enum, default_value_t = Form::Table)]
     output: Form,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Form {
-    Table,
-    Json,
 }
 
 /// Checks and prints; the exit code is 1 when a check has failed.

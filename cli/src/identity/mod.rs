@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{Api, Client};
 use weft_control_plane::identity::{STATUS_KEY, STATUS_MAP};
@@ -20,6 +20,7 @@ use weft_control_plane::rotation::Status;
 
 use crate::cluster::{Cluster, reason};
 use crate::duration::duration;
+use crate::form::Form;
 use crate::print;
 
 /// The arguments of `weft identity`.
@@ -56,12 +57,6 @@ struct Common {
     /// Form of the output
     #[arg(short, long, value_enum, default_value_t = Form::Table)]
     output: Form,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Form {
-    Table,
-    Json,
 }
 
 /// Runs one of the subcommands.

@@ -1,9 +1,10 @@
 //! `weft sandbox ls`: pods and Services, as a table or as JSON.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use weft_sandbox::{Listing, Pod, Sandbox, Service};
 
 use super::Target;
+use crate::form::Form;
 use crate::print;
 
 /// The arguments of `ls`.
@@ -14,12 +15,6 @@ pub struct Arguments {
     /// Form of the list
     #[arg(short, long, value_enum, default_value_t = Form::Table)]
     output: Form,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Form {
-    Table,
-    Json,
 }
 
 /// Prints the list.
