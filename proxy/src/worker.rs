@@ -218,14 +218,21 @@ impl Worker {
         picked.map_err(PickError::reason)
     }
 
-    /// Opens a stream to an endpoint: over the mesh if it has an identity, otherwise to be delivered from here.
+    /// Opens a stream to the endpoint that was chosen: over the mesh if it has an identity, otherwise to be delivered from
+    /// here.
     ///
     /// # Errors
     /// Why there is no stream.
-    pub fn open_to_endpoint(self: &Rc<Self>, endpoint: &Arc<Endpoint>, mut open: Open) -> Result<Stream, Reason> {
+    pub fn open_to_endpoint(self: &Rc<Self>, lease: &mut Lease, mut open: Open) -> Result<Stream, Reason> {
+        let endpoint = lease.endpoint();
         open.target = Some(endpoint.addr.0.ip());
         open.target_port = endpoint.addr.0.port();
-        if endpoint.identity.is_some() { self.links.open(self, endpoint, &open) } else { self.direct.open(&open) }
+        let meshed = endpoint.identity.is_some();
+        let stream = if meshed { self.links.open(self, endpoint, &open)? } else { self.direct.open(&open)? };
+        if stream.waits_for_link() {
+            lease.unmeasured();
+        }
+        Ok(stream)
     }
 
     /// Opens a stream to the app, for a client outside of the mesh.

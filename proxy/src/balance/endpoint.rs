@@ -105,7 +105,7 @@ impl Endpoint {
             zone: spec.zone,
             pod: spec.pod,
             in_flight: AtomicU32::new(0),
-            latency: Latency::new(settings.load, Instant::now().saturating_duration_since(shared.epoch)),
+            latency: Latency::new(settings.load),
             breaker: Breaker::new(settings.breaker),
             epoch: shared.epoch,
             updates: shared.updates.clone(),
@@ -132,8 +132,15 @@ impl Endpoint {
     }
 
     /// What another request would cost here; `share` is its weight relative to the mean.
+    ///
+    /// Nothing, where nobody knows yet how quick the endpoint is and nobody is finding out: a new pod would else wait for
+    /// its first request until the others are slower than the default.
     pub(super) fn cost(&self, share: f64, now: Instant) -> f64 {
-        self.latency.estimate(self.clock(now)) * (1.0 + f64::from(self.in_flight()) / share)
+        let in_flight = self.in_flight();
+        if in_flight == 0 && !self.latency.known() {
+            return 0.0;
+        }
+        self.latency.estimate(self.clock(now)) * (1.0 + f64::from(in_flight) / share)
     }
 
     /// A request is over. If it was a probe, who waits for an endpoint looks again.

@@ -16,6 +16,8 @@ pub struct Lease {
     admission: Admission,
     started: Instant,
     responded: Option<Instant>,
+    /// How long it takes says how quick the endpoint is.
+    measured: bool,
     judged: bool,
 }
 
@@ -23,12 +25,24 @@ impl Lease {
     pub(super) fn begin(endpoint: &Arc<Endpoint>, now: Instant) -> Option<Self> {
         let admission = endpoint.breaker.admit(endpoint.clock(now))?;
         endpoint.in_flight.fetch_add(1, Relaxed);
-        Some(Self { endpoint: Arc::clone(endpoint), admission, started: now, responded: None, judged: false })
+        Some(Self {
+            endpoint: Arc::clone(endpoint),
+            admission,
+            started: now,
+            responded: None,
+            measured: true,
+            judged: false,
+        })
     }
 
     /// Where to go.
     pub fn endpoint(&self) -> &Arc<Endpoint> {
         &self.endpoint
+    }
+
+    /// It waits for a connection to be made first: a success will say nothing of how quick the endpoint is.
+    pub fn unmeasured(&mut self) {
+        self.measured = false;
     }
 
     /// The head of the answer is there: stops the clock that measures latency.
@@ -39,8 +53,10 @@ impl Lease {
     /// The exchange went well (for a connection: it was taken).
     pub fn success(&mut self) {
         let ended = self.judge();
-        let clock = self.endpoint.clock(ended);
-        self.endpoint.latency.observe(ended.saturating_duration_since(self.started), clock);
+        if self.measured {
+            let clock = self.endpoint.clock(ended);
+            self.endpoint.latency.observe(ended.saturating_duration_since(self.started), clock);
+        }
         self.endpoint.breaker.success();
     }
 

@@ -1,7 +1,8 @@
 //! Peak EWMA: what an endpoint's latency probably is now.
 //!
 //! A slower answer counts at once, a faster one by and by, and an estimate that nothing confirms fades, so that an
-//! endpoint that was slow once is tried again.
+//! endpoint that was slow once is tried again. Of an endpoint that has not answered yet nothing is known: one request at
+//! a time finds out, and its first answer is the estimate.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -13,7 +14,7 @@ use super::nanoseconds;
 /// How latency is estimated.
 #[derive(Clone, Copy, Debug)]
 pub struct LoadSettings {
-    /// What an endpoint is taken for that has not answered yet. Default 30 ms.
+    /// What an endpoint is taken for while its first request is under way. Default 30 ms.
     pub default_rtt: Duration,
     /// After this time a past answer counts for 1/e. Default 10 s.
     pub decay: Duration,
@@ -31,14 +32,22 @@ pub(super) struct Latency {
     settings: LoadSettings,
     /// Bits of an f64: nanoseconds, as they were at `updated`.
     estimate: AtomicU64,
-    /// Nanoseconds since the balancer's epoch.
+    /// Nanoseconds since the balancer's epoch; [`NEVER`] before the first answer.
     updated: AtomicU64,
 }
 
+/// Nothing was observed yet.
+const NEVER: u64 = u64::MAX;
+
 impl Latency {
-    pub(super) fn new(settings: LoadSettings, now: Duration) -> Self {
+    pub(super) fn new(settings: LoadSettings) -> Self {
         let estimate = settings.default_rtt.as_nanos() as f64;
-        Self { settings, estimate: AtomicU64::new(estimate.to_bits()), updated: AtomicU64::new(nanoseconds(now)) }
+        Self { settings, estimate: AtomicU64::new(estimate.to_bits()), updated: AtomicU64::new(NEVER) }
+    }
+
+    /// Whether it rests on an answer, or on waiting for one.
+    pub(super) fn known(&self) -> bool {
+        self.updated.load(Relaxed) != NEVER
     }
 
     /// The estimate now, in nanoseconds.
@@ -48,7 +57,7 @@ impl Latency {
 
     /// An answer took this long.
     pub(super) fn observe(&self, sample: Duration, now: Duration) {
-        let kept = self.kept(now);
+        let kept = if self.known() { self.kept(now) } else { 0.0 };
         let sample = sample.as_nanos() as f64;
         let old = f64::from_bits(self.estimate.load(Relaxed));
         let new = if sample > old * kept { sample } else { old * kept + sample * (1.0 - kept) };
@@ -88,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_slow_answer_counts_at_once_and_fades() {
-        let latency = Latency::new(LoadSettings::default(), at(0));
+        let latency = Latency::new(LoadSettings::default());
         latency.observe(at(500), at(10));
         assert!((latency.estimate(at(10)) - 500.0 * MILLISECOND).abs() < 1.0);
         let later = latency.estimate(at(10_010)) / MILLISECOND;
@@ -96,8 +105,18 @@ mod tests {
     }
 
     #[test]
+    fn the_first_answer_is_the_estimate() {
+        let latency = Latency::new(LoadSettings::default());
+        assert!(!latency.known());
+        assert!((latency.estimate(at(60_000)) - 30.0 * MILLISECOND).abs() < 1.0, "nothing fades that nobody observed");
+        latency.observe(at(2), at(60_000));
+        assert!(latency.known());
+        assert!((latency.estimate(at(60_000)) - 2.0 * MILLISECOND).abs() < 1.0);
+    }
+
+    #[test]
     fn a_quick_failure_does_not_make_an_endpoint_look_fast() {
-        let latency = Latency::new(LoadSettings::default(), at(0));
+        let latency = Latency::new(LoadSettings::default());
         latency.observe(at(1), at(60_000));
         latency.observe_failure(at(0), at(60_000));
         assert!(latency.estimate(at(60_000)) >= 30.0 * MILLISECOND);
@@ -108,7 +127,7 @@ mod tests {
         fn the_estimate_stays_between_zero_and_the_slowest_answer(
             samples in prop::collection::vec((0_u64..5_000, 0_u64..20_000), 1..60),
         ) {
-            let latency = Latency::new(LoadSettings::default(), at(0));
+            let latency = Latency::new(LoadSettings::default());
             let (mut clock, mut slowest) = (0, 30);
             for (sample, pause) in samples {
                 clock += pause;

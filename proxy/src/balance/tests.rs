@@ -84,6 +84,34 @@ async fn a_slow_endpoint_gets_little_and_is_tried_again() {
     assert_eq!(tried.len(), 2);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_new_endpoint_gets_its_first_request_at_once_and_its_share_once_it_has_answered() {
+    let answer = async |balancer: &Balancer| {
+        let mut lease = balancer.pick(&[]).unwrap();
+        advance(Duration::from_millis(2)).await;
+        lease.success();
+        port(&lease)
+    };
+    let balancer = balancer([spec(1)]);
+    for _ in 0..10 {
+        answer(&balancer).await;
+    }
+    balancer.update(vec![spec(1), spec(2)]);
+    let mut first = balancer.pick(&[]).unwrap();
+    assert_eq!(port(&first), 2, "quick as the old one is, of the new one nothing is known");
+    assert!((0..10).all(|_| port(&balancer.pick(&[]).unwrap()) == 1), "one at a time finds out");
+    advance(Duration::from_millis(50)).await;
+    first.unmeasured();
+    first.success();
+    drop(first);
+    assert_eq!(answer(&balancer).await, 2, "an answer that waited for the connection says nothing");
+    let mut new = 0;
+    for _ in 0..100 {
+        new += u32::from(answer(&balancer).await == 2);
+    }
+    assert!((30..=70).contains(&new), "{new} of 100");
+}
+
 #[test]
 fn weights_part_the_load() {
     let balancer = balancer([weighted(1, 3), weighted(2, 1)]);

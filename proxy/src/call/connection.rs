@@ -72,7 +72,7 @@ async fn attempt(
     let mut lease =
         worker.pick(backend, tried, worker.destination(origin).as_deref()).await.map_err(|reason| (None, reason))?;
     let id = lease.endpoint().id;
-    let opened = match worker.open_to_endpoint(lease.endpoint(), open) {
+    let opened = match worker.open_to_endpoint(&mut lease, open) {
         Ok(stream) => stream.accepted().await.map(|()| stream).map_err(|error| error.reason()),
         Err(reason) => Err(reason),
     };

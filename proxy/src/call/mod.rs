@@ -151,7 +151,7 @@ impl<'a> Call<'a> {
     /// Why there is no stream. Nothing was sent then.
     pub async fn open(&mut self) -> Result<Attempt, Reason> {
         self.tries += 1;
-        let mut open = Open {
+        let open = Open {
             target_port: 0,
             protocol: self.protocol,
             deadline: self.deadline.remaining(Instant::now()),
@@ -168,13 +168,12 @@ impl<'a> Call<'a> {
             Origin::Service(policy) => self.backend(policy)?,
             Origin::Nowhere(nowhere) => return Err(nowhere.reason),
         };
-        let lease = self.worker.pick(&backend, &self.tried, self.destination.as_deref()).await?;
+        let mut lease = self.worker.pick(&backend, &self.tried, self.destination.as_deref()).await?;
         let endpoint = lease.endpoint();
         self.access.endpoint(endpoint);
-        open.target_port = endpoint.addr.0.port();
         self.series = Some(self.worker.series(self.origin, self.rule.as_deref(), endpoint, self.protocol));
-        let stream = self.worker.open_to_endpoint(endpoint, open)?;
         let meshed = endpoint.identity.is_some();
+        let stream = self.worker.open_to_endpoint(&mut lease, open)?;
         Ok(Attempt { stream, lease: RefCell::new(Some(lease)), status: Cell::new(0), meshed })
     }
 

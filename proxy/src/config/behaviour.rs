@@ -102,7 +102,8 @@ settings! {
     /// How endpoints are chosen, set aside and tried again.
     pub struct Balancing("Balancing and retries") {
         ewma_rtt: Duration = "WEFT_EWMA_DEFAULT_RTT" ("duration") Is("30ms"), duration;
-            "the latency that an endpoint is taken to have before its first answer"; "A new endpoint gets its share, not everything";
+            "the latency that an endpoint is taken to have while its first request is under way";
+            "A new endpoint is tried at once, by one request at a time";
         ewma_decay: Duration = "WEFT_EWMA_DECAY" ("duration") Is("10s"), duration;
             "how fast old latencies are forgotten"; "Long enough to outlast one slow answer, short enough to notice recovery";
         breaker_failures: usize = "WEFT_BREAKER_FAILURES" ("failures") Is("7"), count;

@@ -33,6 +33,11 @@ impl Stream {
         self.link.peer()
     }
 
+    /// Whether what is sent waits for the link to be made.
+    pub fn waits_for_link(&self) -> bool {
+        !self.link.is_up()
+    }
+
     /// Tells the opener that the app took the stream. Only needed where nothing is sent at once: a head or data implies it.
     pub fn accept(&self) {
         self.link.mux(|mux| mux.accept(self.key));

@@ -196,6 +196,11 @@ impl Link {
         self.state.borrow().peer.clone()
     }
 
+    /// Whether it is connected, and the handshake over.
+    pub fn is_up(&self) -> bool {
+        self.state.borrow().up
+    }
+
     /// What a pool asks before it opens a stream.
     pub fn state(&self) -> LinkState {
         let state = self.state.borrow();

@@ -18,31 +18,37 @@ pub fn micros_now() -> u128 {
 /// When something was first said of a pod, in microseconds since 1970.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PodEvent {
-    /// It is ready.
+    /// An EndpointSlice says that it is ready, which is how a Service's clients hear of it.
     pub ready: Option<u128>,
     /// It is being deleted: it has a deletionTimestamp.
     pub deleted: Option<u128>,
 }
 
-/// A watch on all pods of a namespace. It ends with this value.
+/// A watch on all pods of a namespace, and on what EndpointSlices say of them. It ends with this value.
 pub struct Watch {
-    child: Child,
+    children: [Child; 2],
     seen: Arc<Mutex<HashMap<String, PodEvent>>>,
 }
 
 impl Watch {
     /// Begins to watch.
     pub fn pods(namespace: &Namespace) -> Self {
-        let line = "jsonpath={.metadata.name} {.status.conditions[?(@.type==\"Ready\")].status} \
-                    {.metadata.deletionTimestamp}{\"\\n\"}";
-        let mut command = namespace.cluster.command_now("kubectl");
-        command.args(["--namespace", &namespace.name, "get", "pods", "--watch", "--output", line]);
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("kubectl");
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let seen: Arc<Mutex<HashMap<String, PodEvent>>> = Arc::default();
-        let events = seen.clone();
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| note(&events, &line)));
-        Self { child, seen }
+        let seen = Arc::<Mutex<HashMap<String, PodEvent>>>::default();
+        let deleted = "{.metadata.name} {.metadata.deletionTimestamp}";
+        let pods = watch(namespace, "pods", deleted, seen.clone(), |seen, line| {
+            if let Some((pod, time)) = line.split_once(' ')
+                && !time.is_empty()
+            {
+                seen.entry(pod.to_owned()).or_default().deleted.get_or_insert_with(micros_now);
+            }
+        });
+        let ready = "{.endpoints[?(@.conditions.ready==true)].targetRef.name}";
+        let slices = watch(namespace, "endpointslices", ready, seen.clone(), |seen, line| {
+            for pod in line.split_whitespace() {
+                seen.entry(pod.to_owned()).or_default().ready.get_or_insert_with(micros_now);
+            }
+        });
+        Self { children: [pods, slices], seen }
     }
 
     /// What was said so far, by pod.
@@ -51,22 +57,28 @@ impl Watch {
     }
 }
 
-fn note(events: &Mutex<HashMap<String, PodEvent>>, line: &str) {
-    let mut words = line.split(' ');
-    let (Some(pod), ready, deleted) = (words.next(), words.next(), words.next()) else { return };
-    let mut events = events.lock().unwrap();
-    let event = events.entry(pod.to_owned()).or_default();
-    if ready == Some("True") {
-        event.ready.get_or_insert_with(micros_now);
-    }
-    if deleted.is_some_and(|time| !time.is_empty()) {
-        event.deleted.get_or_insert_with(micros_now);
-    }
+/// Calls `note` with the line that `template` makes of each event of a kind.
+fn watch(
+    namespace: &Namespace,
+    kind: &str,
+    template: &str,
+    seen: Arc<Mutex<HashMap<String, PodEvent>>>,
+    note: fn(&mut HashMap<String, PodEvent>, &str),
+) -> Child {
+    let output = format!("jsonpath={template}{{\"\\n\"}}");
+    let mut command = namespace.cluster.command_now("kubectl");
+    command.args(["--namespace", &namespace.name, "get", kind, "--watch", "--output", &output]);
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("kubectl");
+    let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| note(&mut seen.lock().unwrap(), &line)));
+    child
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
