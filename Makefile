@@ -60,7 +60,7 @@ test-full: lint
 	$(CARGO) deny --locked check licenses bans sources
 	$(CARGO) build --locked --workspace --bins
 	$(CARGO) test --locked --workspace -- --include-ignored
-	.ci/cluster-tests --include-ignored
+	.ci/cluster-tests
 
 lint: dependencies
 	$(CARGO) fmt --all --check

@@ -1,6 +1,4 @@
-//! More than one node: traffic between them, and one that is emptied under load.
-//!
-//! Only with --include-ignored: these need a cluster of their own.
+//! More than one node: traffic between them, and one that is emptied under load. These need a cluster of their own.
 
 use std::time::Duration;
 
@@ -42,7 +40,6 @@ async fn on(shop: &Namespace, node: &str, app: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-#[ignore = "makes a cluster of three nodes"]
 async fn pods_on_other_nodes_are_reached_by_mtls() {
     let (shop, (_, second), _turn) = shop("nodes").await;
     let far = on(&shop, &second, "orders").await;
@@ -58,7 +55,6 @@ async fn pods_on_other_nodes_are_reached_by_mtls() {
 }
 
 #[tokio::test]
-#[ignore = "makes a cluster of three nodes"]
 async fn a_node_that_is_drained_costs_no_request() {
     let (shop, (_, second), _turn) = shop("drained").await;
     assert!(!on(&shop, &second, "orders").await.is_empty() && !on(&shop, &second, "users").await.is_empty());
