@@ -18,16 +18,18 @@ TEST_IMAGES := $(IMAGES) test-app
 .PHONY: help demo images test-images kind test test-full test-cluster lint dependencies bench docs manifests tools
 
 help:
-	@echo "make demo       a mesh of real services on this machine"
-	@echo "make images     static binaries and the images with them; needs a Docker engine"
-	@echo "make kind       a kind cluster with the meshed shop on it"
-	@echo "make test       formatting, lints, unit tests, tests in network namespaces and on a cluster"
-	@echo "make test-full  the long tests too, and the licences of all dependencies"
-	@echo "make lint       formatting, lints, versions of dependencies"
-	@echo "make bench      load and comparison, as root; writes target/bench.json"
-	@echo "make docs       print the generated pages of docs/"
-	@echo "make manifests  print the generated template of the Helm chart"
-	@echo "make tools      build helm and kustomize, with which tests compare the manifests (needs Go)"
+	@echo "make demo         a mesh of real services on this machine"
+	@echo "make images       static binaries and the images with them; needs a Docker engine"
+	@echo "make kind         a kind cluster with the meshed shop on it"
+	@echo "make test         formatting, lints, unit tests, tests in network namespaces and on a cluster"
+	@echo "make test-cluster the tests on a cluster alone"
+	@echo "make test-images  the images that they need; dev builds"
+	@echo "make test-full    the long tests too, and the licences of all dependencies"
+	@echo "make lint         formatting, lints, versions of dependencies"
+	@echo "make bench        load and comparison, as root; writes target/bench.json"
+	@echo "make docs         print the generated pages of docs/"
+	@echo "make manifests    print the generated template of the Helm chart"
+	@echo "make tools        build helm and kustomize, with which tests compare the manifests (needs Go)"
 
 demo:
 	$(CARGO) build --release --locked $(PROGRAMS)
