@@ -30,6 +30,9 @@ impl Unknown {
     /// What to do about it.
     pub fn next(&self) -> &'static str {
         match self {
+            Self::Refused(kube::Error::Api(status)) if status.code == 401 => {
+                "log in again: the cluster does not take the credentials of this kubeconfig (kubectl config view --minify)"
+            }
             Self::Refused(kube::Error::Api(status)) if status.code == 403 => "run this as a user who has that right",
             Self::Refused(kube::Error::Api(status)) if status.code == 404 => "run this again: it has just gone",
             Self::Refused(_) | Self::Deadline(_) => "kubectl cluster-info",

@@ -3,11 +3,12 @@
 use std::time::SystemTime;
 
 use http_body_util::BodyExt;
-use hyper::http::{Request, header};
+use hyper::http::{Request, StatusCode, header};
 use k8s_openapi::apimachinery::pkg::version::Info;
 use k8s_openapi::jiff::fmt::rfc2822::DateTimeParser;
 use kube::Client;
 use kube::client::Body;
+use kube::core::Status;
 
 use super::super::facts::{Known, Server, Unknown};
 
@@ -17,12 +18,24 @@ pub(super) async fn ask(client: &Client) -> Known<Server> {
     let before = SystemTime::now();
     let answer = client.send(request.map_err(Unknown::Refused)?).await.map_err(Unknown::Refused)?;
     let ours = before + before.elapsed().unwrap_or_default() / 2;
-    let date = answer.headers().get(header::DATE).and_then(|date| date.to_str().ok());
+    let (head, body) = answer.into_parts();
+    let body = body.collect().await.map_err(Unknown::Refused)?.to_bytes();
+    if !head.status.is_success() {
+        return Err(refusal(head.status, &body));
+    }
+    let date = head.headers.get(header::DATE).and_then(|date| date.to_str().ok());
     let clock = date.and_then(parse).ok_or(Unknown::Lacking("Date"))?;
-    let body = answer.into_body().collect().await.map_err(Unknown::Refused)?.to_bytes();
     let info: Info = serde_json::from_slice(&body).map_err(|error| Unknown::Refused(kube::Error::SerdeError(error)))?;
     let version = version(&info).ok_or(Unknown::Lacking("version"))?;
     Ok(Server { version, name: info.git_version, clock, ours })
+}
+
+/// In the API server's words, where it has any; `Client::send` gives every answer as it comes.
+fn refusal(status: StatusCode, body: &[u8]) -> Unknown {
+    let told = serde_json::from_slice::<Status>(body).ok().filter(|told| !told.message.is_empty());
+    let message = told.map_or_else(|| status.to_string(), |told| told.message);
+    let refusal = Status { code: status.as_u16(), message, ..Status::default() };
+    Unknown::Refused(kube::Error::Api(Box::new(refusal)))
 }
 
 /// The instant of a Date header, which has whole seconds.

@@ -24,6 +24,20 @@ async fn an_api_server_that_is_silent_ends_no_check_later_than_its_deadline() {
 }
 
 #[tokio::test]
+async fn credentials_that_are_over_are_told_as_such() {
+    for (body, told) in [(r#"{"kind": "Status", "code": 401, "message": "who are you"}"#, "who are you"), ("{}", "401")]
+    {
+        let refusing = service_fn(move |_: Request| async move {
+            Ok::<_, Infallible>(Response::builder().status(401).body(Body::from(body.as_bytes().to_vec())).unwrap())
+        });
+        let facts = facts(&Client::new(refusing, "default"), false).await;
+        let finding = &rules::after(&facts, None)[0];
+        assert!(finding.detail.contains(told), "{finding:?}");
+        assert!(finding.next.as_ref().unwrap().contains("log in again"), "{finding:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_is_told_in_the_api_servers_words() {
     let refusing = service_fn(|request: Request| async move {
         let message = format!("you may not {} {}", request.method(), request.uri().path());

@@ -24,7 +24,7 @@ pub(super) fn answers(facts: &Facts) -> Finding {
     let check = Check(Group::Cluster, "the API server answers");
     match &facts.server {
         Ok(server) => check.pass(&server.name),
-        Err(unknown) => check.fail(unknown, "kubectl cluster-info"),
+        Err(unknown) => check.fail(unknown, unknown.next()),
     }
 }
 
