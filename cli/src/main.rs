@@ -21,7 +21,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Weft, a service mesh: try it on this machine, look into it.
+/// Weft, a service mesh: try it on this machine, install it into a cluster, look into it.
 #[derive(Parser)]
 #[command(name = "weft", version, arg_required_else_help = true)]
 struct Arguments {
@@ -72,9 +72,17 @@ fn main() -> ExitCode {
         Command::Uninstall(arguments) => run(uninstall::run(arguments)),
     };
     done.unwrap_or_else(|error| {
+        if is_unread(&error) {
+            return ExitCode::SUCCESS;
+        }
         tell(&format!("error: {error:#}"));
         ExitCode::FAILURE
     })
+}
+
+/// Whether the reader of standard output has left, as `head` does when it has enough.
+fn is_unread(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
 /// To standard error. The client of the Kubernetes API logs every refusal, which is an answer to whoever asked.
