@@ -34,21 +34,30 @@ pub(super) fn ready(facts: &Facts) -> Finding {
         Err(unknown) => return check.unknown(unknown),
     };
     let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-    let ready = deployment.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
-    if ready >= wanted && wanted > 0 {
+    if wanted == 0 {
+        let next = format!("kubectl scale deployment {CONTROL_PLANE} -n {NAMESPACE} --replicas 1");
+        return check.fail("it is scaled to none", next);
+    }
+    let status = deployment.status.clone().unwrap_or_default();
+    let ready = status.ready_replicas.unwrap_or(0);
+    let is_ready = ready >= wanted;
+    let is_current = status.observed_generation >= deployment.metadata.generation
+        && [status.replicas, status.updated_replicas].iter().all(|count| count.unwrap_or(0) == wanted);
+    if is_ready && is_current {
         return check.pass(format!("{ready} of {wanted}"));
     }
-    let pods = replicas(facts).into_iter().filter(|pod| !pods::is_ready(pod));
-    let causes: Vec<String> =
-        pods.filter_map(|pod| Some(format!("{}: {}", pods::path(pod), pods::trouble(pod)?))).collect();
-    let detail = if wanted == 0 { "it is scaled to none".to_owned() } else { format!("{ready} of {wanted}") };
-    let detail = if causes.is_empty() { detail } else { format!("{detail}: {}", some(&causes)) };
-    let next = if wanted == 0 {
-        format!("kubectl scale deployment {CONTROL_PLANE} -n {NAMESPACE} --replicas 1")
-    } else {
-        format!("kubectl logs -n {NAMESPACE} deployment/{CONTROL_PLANE}")
-    };
-    check.fail(detail, next)
+    let mut detail = format!("{ready} of {wanted}");
+    if !is_current {
+        detail += ", and an upgrade has not ended";
+    }
+    let unready = replicas(facts).into_iter().filter(|pod| !pods::is_ready(pod));
+    let causes = unready.filter_map(|pod| Some(format!("{}: {}", pods::path(pod), pods::trouble(pod)?)));
+    let causes: Vec<String> = causes.collect();
+    if !causes.is_empty() {
+        detail += &format!(": {}", some(&causes));
+    }
+    let verb = if is_ready { "rollout status" } else { "logs" };
+    check.fail(detail, format!("kubectl {verb} -n {NAMESPACE} deployment/{CONTROL_PLANE}"))
 }
 
 fn replicas(facts: &Facts) -> Vec<&Pod> {

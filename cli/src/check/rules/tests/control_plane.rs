@@ -12,7 +12,7 @@ fn a_cluster_without_weft_is_told_how_to_install_it() {
 #[test]
 fn a_replica_that_does_not_run_is_told_with_the_clusters_own_cause() {
     let mut facts = well();
-    facts.deployment = Ok(Some(object("{metadata: {}, spec: {replicas: 1, selector: {}, template: {}}}")));
+    facts.deployment = deployment("observedGeneration: 3, replicas: 1, updatedReplicas: 1");
     facts.pods.as_mut().unwrap()[0] = object(
         "metadata: {name: a, namespace: weft, labels: {app.kubernetes.io/name: weft-control-plane}}
 spec: {containers: []}
@@ -27,7 +27,7 @@ status:
 #[test]
 fn a_replica_that_ends_again_and_again_is_told_with_its_last_words() {
     let mut facts = well();
-    facts.deployment = Ok(Some(object("{metadata: {}, spec: {replicas: 1, selector: {}, template: {}}}")));
+    facts.deployment = deployment("observedGeneration: 3, replicas: 1, updatedReplicas: 1");
     facts.pods.as_mut().unwrap()[0] = object(
         "metadata: {name: a, namespace: weft, labels: {app.kubernetes.io/name: weft-control-plane}}
 spec: {containers: []}
@@ -38,6 +38,18 @@ status:
        lastState: {terminated: {exitCode: 1, message: \"starting\\n\\n  error: no Secret can be read\\n\"}}}",
     );
     fails(&facts, &["weft/a: container control-plane ended with 1: error: no Secret can be read |"]);
+}
+
+#[test]
+fn an_upgrade_that_has_not_begun_or_is_stuck_fails() {
+    for status in [
+        "observedGeneration: 2, replicas: 1, updatedReplicas: 1, readyReplicas: 1",
+        "observedGeneration: 3, replicas: 1, updatedReplicas: 0, readyReplicas: 1",
+        "observedGeneration: 3, replicas: 2, updatedReplicas: 1, readyReplicas: 1",
+    ] {
+        let facts = Facts { deployment: deployment(status), ..well() };
+        fails(&facts, &["1 of 1", "an upgrade has not ended", "kubectl rollout status"]);
+    }
 }
 
 #[test]

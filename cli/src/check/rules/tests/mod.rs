@@ -8,12 +8,13 @@ mod workloads;
 use std::time::{Duration, SystemTime};
 
 use k8s_openapi::ByteString;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod, Secret};
 use serde::de::DeserializeOwned;
 use weft_certs::{ServingAuthority, Validity};
 
 use super::*;
-use crate::check::facts::{Figures, Right, Server, Unknown};
+use crate::check::facts::{Figures, Known, Right, Server, Unknown};
 use crate::check::finding::Verdict;
 use crate::check::report;
 
@@ -62,6 +63,12 @@ status: {conditions: [{type: Ready, status: 'True'}]}",
     )
 }
 
+/// The control plane's Deployment of one replica, in its third generation.
+fn deployment(status: &str) -> Known<Option<Deployment>> {
+    let spec = "{replicas: 1, selector: {}, template: {}}";
+    Ok(Some(object(&format!("{{metadata: {{generation: 3}}, spec: {spec}, status: {{{status}}}}}"))))
+}
+
 /// What a replica of the control plane says, to which 3 proxies have streams.
 fn replica(version: &str, behind: u32) -> Figures {
     let text = format!(
@@ -108,9 +115,7 @@ fn well() -> Facts {
         nodes: Ok(vec![node("linux", "6.1.0-18-amd64")]),
         namespaces: Ok(namespaces()),
         kinds: Ok(vec![object("name: inboundpolicies.weft.dev"), http_route("experimental")]),
-        deployment: Ok(Some(object(
-            "{metadata: {}, spec: {replicas: 1, selector: {}, template: {}}, status: {readyReplicas: 1}}",
-        ))),
+        deployment: deployment("observedGeneration: 3, replicas: 1, updatedReplicas: 1, readyReplicas: 1"),
         control_plane: vec![replica(env!("CARGO_PKG_VERSION"), 0)],
         injector: Ok(Some(object(&format!("{{metadata: {{}}, webhooks: [{webhooks}]}}")))),
         trial: Ok(meshed("trial")),
