@@ -82,7 +82,7 @@ impl Check {
 }
 
 /// So many names are shown; more are counted.
-const SHOWN: usize = 5;
+pub const SHOWN: usize = 5;
 
 /// Names in a line.
 pub fn some<'a>(names: impl IntoIterator<Item = &'a String>) -> String {

@@ -32,6 +32,11 @@ pub fn is_meshed(pod: &Pod) -> bool {
     has(pod.metadata.annotations.as_ref(), INJECTED, "true")
 }
 
+/// Whether its end has begun: nothing of it is worth a word any more.
+pub fn is_ending(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_some()
+}
+
 /// Whether it is on the node's own network, where nothing can be redirected.
 pub fn is_on_host(pod: &Pod) -> bool {
     pod.spec.as_ref().and_then(|spec| spec.host_network) == Some(true)

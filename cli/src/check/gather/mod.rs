@@ -120,7 +120,7 @@ fn replicas(pods: &Known<Vec<Pod>>) -> Vec<String> {
 fn meshed(pods: &Known<Vec<Pod>>) -> Vec<String> {
     let runs = |pod: &&Pod| {
         let status = pods::init_status(pod, pods::SIDECAR);
-        pods::is_meshed(pod) && status.is_some_and(|status| status.ready)
+        pods::is_meshed(pod) && !pods::is_ending(pod) && status.is_some_and(|status| status.ready)
     };
     pods.iter().flatten().filter(runs).map(pods::path).take(PROXIES).collect()
 }

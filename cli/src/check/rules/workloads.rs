@@ -1,9 +1,8 @@
 //! Pods that should be meshed and are not, and proxies that are not well.
 
-use std::collections::BTreeSet;
-
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 
+use super::owner;
 use crate::check::facts::Facts;
 use crate::check::figures;
 use crate::check::finding::{Check, Finding, Group, some};
@@ -22,7 +21,7 @@ pub(super) fn all(facts: &Facts, namespace: Option<&str>) -> Vec<Finding> {
             return vec![Check(Group::Workloads, "labelled pods are meshed").unknown(unknown)];
         }
     };
-    let chosen = |pod: &&Pod| namespace.is_none_or(|name| pods::namespace(pod) == name);
+    let chosen = |pod: &&Pod| !pods::is_ending(pod) && namespace.is_none_or(|name| pods::namespace(pod) == name);
     let pods: Vec<&Pod> = all.iter().filter(chosen).collect();
     let (meshed, others): (Vec<&Pod>, Vec<&Pod>) = pods.into_iter().partition(|pod| pods::is_meshed(pod));
     let mut findings = vec![injected(&others, namespaces, meshed.len())];
@@ -42,15 +41,8 @@ fn injected(others: &[&Pod], namespaces: &[Namespace], meshed: usize) -> Finding
     let names: Vec<String> = left_out.iter().map(|pod| pods::path(pod)).collect();
     check.fail(
         format!("they started before the label, or while the webhook was away: {}", some(&names)),
-        restart(&left_out),
+        owner::restart(&left_out),
     )
-}
-
-/// The command that starts a Deployment's pods again, for each namespace.
-fn restart(pods: &[&Pod]) -> String {
-    let namespaces: BTreeSet<&str> = pods.iter().map(|pod| pods::namespace(pod)).collect();
-    let command = |namespace: &&str| format!("kubectl rollout restart deployment -n {namespace}");
-    namespaces.iter().map(command).collect::<Vec<_>>().join("; ")
 }
 
 /// Told only where there are such.
@@ -83,17 +75,23 @@ fn logs(pod: &Pod, container: &str) -> String {
     format!("kubectl logs -n {} {name} -c {container}", pods::namespace(pod))
 }
 
+fn describe(pod: &Pod) -> String {
+    let name = pod.metadata.name.as_deref().unwrap_or_default();
+    format!("kubectl describe pod -n {} {name}", pods::namespace(pod))
+}
+
 fn ready(meshed: &[&Pod], facts: &Facts) -> Finding {
     let check = Check(Group::Workloads, "the proxies of meshed pods are ready");
     let ready = |pod: &&&Pod| pods::init_status(pod, pods::SIDECAR).is_some_and(|status| status.ready);
     let (ready, not): (Vec<&Pod>, Vec<&Pod>) = meshed.iter().partition(|pod| ready(pod));
     let (starting, stuck): (Vec<&Pod>, Vec<&Pod>) = not.into_iter().partition(|pod| is_starting(pod, facts));
     let line = |pod: &&Pod| {
-        let cause = pods::init_status(pod, pods::SIDECAR).and_then(pods::container_trouble);
-        format!("{}: {}", pods::path(pod), cause.unwrap_or_else(|| "its startup probe fails".to_owned()))
+        let cause = pods::trouble(pod).unwrap_or_else(|| "its startup probe fails".to_owned());
+        format!("{}: {cause}", pods::path(pod))
     };
     if let Some(first) = stuck.first() {
-        return check.fail(some(&stuck.iter().map(line).collect::<Vec<_>>()), logs(first, pods::SIDECAR));
+        let next = if runs(first) { logs(first, pods::SIDECAR) } else { describe(first) };
+        return check.fail(some(&stuck.iter().map(line).collect::<Vec<_>>()), next);
     }
     if starting.is_empty() {
         return check.pass(format!("{} proxies", ready.len()));
@@ -102,10 +100,18 @@ fn ready(meshed: &[&Pod], facts: &Facts) -> Finding {
     check.warn(format!("starting: {}", some(&names)), "weft check --wait 1m")
 }
 
+/// Young, or not begun and nothing is wrong: its images are pulled, its volumes made.
 fn is_starting(pod: &Pod, facts: &Facts) -> bool {
     let now = facts.now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
     let created = pod.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second());
-    i64::try_from(now).unwrap_or(i64::MAX) - created < STARTING
+    let young = i64::try_from(now).unwrap_or(i64::MAX) - created < STARTING;
+    young || (!runs(pod) && pods::trouble(pod).is_none())
+}
+
+/// Whether its sidecar runs, ready or not.
+fn runs(pod: &Pod) -> bool {
+    let state = pods::init_status(pod, pods::SIDECAR).and_then(|status| status.state.as_ref());
+    state.is_some_and(|state| state.running.is_some())
 }
 
 /// Whether their proxy is the one that the injector would add now.
@@ -120,7 +126,7 @@ fn current(meshed: &[&Pod], facts: &Facts) -> Finding {
         return check.pass(image);
     }
     let names: Vec<String> = old.iter().map(|pod| pods::path(pod)).collect();
-    check.warn(format!("they run another image than {image}: {}", some(&names)), restart(&old))
+    check.warn(format!("they run another image than {image}: {}", some(&names)), owner::restart(&old))
 }
 
 /// By each proxy's own figures: is its picture fresh, and does its certificate hold.

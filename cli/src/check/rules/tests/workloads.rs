@@ -8,10 +8,66 @@ fn with(pod: &str) -> Facts {
     facts
 }
 
+/// A pod from before the label, with what makes it anew.
+fn old(name: &str, owner: &str) -> Facts {
+    let labels = "{pod-template-hash: 7d9c}";
+    let owners = format!("[{{apiVersion: a/v1, controller: true, uid: u, {owner}}}]");
+    with(&format!(
+        "{{metadata: {{name: {name}, namespace: shop, labels: {labels}, ownerReferences: {owners}}}, spec: {{containers: []}}}}"
+    ))
+}
+
 #[test]
-fn a_pod_from_before_the_label_is_named_with_the_restart_that_meshes_it() {
-    let facts = with("{metadata: {name: old, namespace: shop}, spec: {containers: []}}");
-    fails(&facts, &["shop/old", "kubectl rollout restart deployment -n shop"]);
+fn a_pod_from_before_the_label_is_named_with_what_makes_it_anew() {
+    let restart = |kind: &str| format!("kubectl rollout restart -n shop {kind}");
+    fails(
+        &old("users-7d9c-x", "kind: ReplicaSet, name: users-7d9c"),
+        &["shop/users-7d9c-x", &restart("deployment/users")],
+    );
+    fails(&old("db-0", "kind: StatefulSet, name: db"), &["shop/db-0", &restart("statefulset/db")]);
+    fails(&old("log-x", "kind: DaemonSet, name: log"), &["shop/log-x", &restart("daemonset/log")]);
+    fails(&old("once-x", "kind: Job, name: once"), &["shop/once-x", "kubectl delete pod -n shop once-x"]);
+    let bare = with("{metadata: {name: bare, namespace: shop}, spec: {containers: []}}");
+    fails(&bare, &["shop/bare", "kubectl delete pod -n shop bare, and apply its manifest again"]);
+}
+
+#[test]
+fn a_pod_that_ends_is_not_judged() {
+    let ending = "deletionTimestamp: '2024-10-04T00:00:00Z'";
+    let bare = with(&format!("{{metadata: {{name: old, namespace: shop, {ending}}}, spec: {{containers: []}}}}"));
+    assert!(complaints(&bare).is_empty(), "{:?}", complaints(&bare));
+    let meshed = "annotations: {weft.dev/injected: 'true'}";
+    let meshed =
+        with(&format!("{{metadata: {{name: old, namespace: shop, {meshed}, {ending}}}, spec: {{containers: []}}}}"));
+    assert!(complaints(&meshed).is_empty(), "{:?}", complaints(&meshed));
+}
+
+/// A meshed pod of long ago whose sidecar has not begun to run.
+fn pending(status: &str) -> Facts {
+    with(&format!(
+        "metadata: {{name: late, namespace: shop, annotations: {{weft.dev/injected: 'true'}}}}
+spec: {{containers: [], initContainers: [{{name: weft-proxy, image: 'weft/proxy:0.1.0'}}]}}
+status: {status}"
+    ))
+}
+
+#[test]
+fn a_pod_that_cannot_start_is_told_with_the_clusters_own_cause() {
+    let unscheduled = "{type: PodScheduled, status: 'False', reason: Unschedulable, message: no node has room}";
+    let unscheduled = pending(&format!("{{phase: Pending, conditions: [{unscheduled}]}}"));
+    fails(&unscheduled, &["shop/late: cannot be scheduled: no node has room", "kubectl describe pod -n shop late"]);
+    let state = "{waiting: {reason: ImagePullBackOff, message: no such image}}";
+    let unpulled =
+        format!("{{name: weft-proxy, ready: false, image: i, imageID: '', restartCount: 0, state: {state}}}");
+    let unpulled = pending(&format!("{{phase: Pending, initContainerStatuses: [{unpulled}]}}"));
+    fails(&unpulled, &["shop/late: container weft-proxy: ImagePullBackOff no such image", "kubectl describe pod"]);
+}
+
+#[test]
+fn a_pod_whose_images_are_still_pulled_is_starting_whatever_its_age() {
+    let state = "{waiting: {reason: PodInitializing}}";
+    let pulling = format!("{{name: weft-proxy, ready: false, image: i, imageID: '', restartCount: 0, state: {state}}}");
+    warns(&pending(&format!("{{phase: Pending, initContainerStatuses: [{pulling}]}}")), &["starting: shop/late"]);
 }
 
 #[test]
@@ -63,7 +119,7 @@ fn a_proxy_of_another_release_is_named() {
     let pod = facts.pods.as_mut().unwrap().last_mut().unwrap();
     let containers = pod.spec.as_mut().unwrap().init_containers.as_mut().unwrap();
     containers[0].image = Some("weft/proxy:0.0.9".to_owned());
-    warns(&facts, &["another image than weft/proxy:0.1.0: shop/users", "rollout restart"]);
+    warns(&facts, &["another image than weft/proxy:0.1.0: shop/users", "kubectl delete pod -n shop users"]);
 }
 
 #[test]
