@@ -27,6 +27,15 @@ pub enum Unknown {
 }
 
 impl Unknown {
+    /// Whether the API server could not answer, rather than would not.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Refused(kube::Error::Api(status)) => status.code >= 500,
+            Self::Deadline(_) | Self::Refused(_) => true,
+            Self::Lacking(_) => false,
+        }
+    }
+
     /// What to do about it.
     pub fn next(&self) -> &'static str {
         match self {

@@ -30,7 +30,11 @@ pub enum Group {
 pub enum Verdict {
     /// As it should be.
     Passed,
-    /// Works, and should be looked at; or cannot be told.
+    /// Not yet, and nothing is wrong: `--wait` waits for it.
+    Starting,
+    /// Cannot be told: a right is missing, or what would say it is not there.
+    Unknown,
+    /// Works, and should be looked at.
     Warning,
     /// Does not work.
     Failed,
@@ -71,9 +75,19 @@ impl Check {
         self.finding(Verdict::Failed, detail, Some(next.to_string()))
     }
 
-    /// The cluster did not say.
+    /// Not yet.
+    pub fn starting(self, detail: impl fmt::Display, next: impl fmt::Display) -> Finding {
+        self.finding(Verdict::Starting, detail, Some(next.to_string()))
+    }
+
+    /// The cluster did not say. That it could not is a failure; that this user may not ask is none.
     pub fn unknown(self, unknown: &Unknown) -> Finding {
-        self.warn(format!("cannot be told: {unknown}"), unknown.next())
+        if unknown.is_outage() { self.fail(unknown, unknown.next()) } else { self.untold(unknown, unknown.next()) }
+    }
+
+    /// What would say it is not there.
+    pub fn untold(self, why: impl fmt::Display, next: impl fmt::Display) -> Finding {
+        self.finding(Verdict::Unknown, format!("cannot be told: {why}"), Some(next.to_string()))
     }
 
     fn finding(self, verdict: Verdict, detail: impl fmt::Display, next: Option<String>) -> Finding {

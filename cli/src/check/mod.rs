@@ -39,7 +39,7 @@ pub struct Arguments {
     /// Look at the pods of this namespace only
     #[arg(short, long)]
     namespace: Option<String>,
-    /// Check again until nothing fails, for so long, as 30s or 2m
+    /// Check again until nothing fails or starts, for so long, as 30s or 2m
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     wait: Option<Duration>,
     /// Form of the report
@@ -54,11 +54,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut told = None;
     let findings = loop {
         let findings = once(&client, &arguments).await;
-        let failed = findings.iter().find(|finding| finding.verdict == Verdict::Failed);
-        let Some(failed) = failed.filter(|_| Instant::now() < end) else { break findings };
-        if told != Some(failed.check) {
-            told = Some(failed.check);
-            tell(&format!("waiting until {}: {}", failed.check, failed.detail));
+        let late = findings.iter().find(|finding| matches!(finding.verdict, Verdict::Failed | Verdict::Starting));
+        let Some(late) = late.filter(|_| Instant::now() < end) else { break findings };
+        if told != Some(late.check) {
+            told = Some(late.check);
+            tell(&format!("waiting until {}: {}", late.check, late.detail));
         }
         sleep(PAUSE).await;
     };

@@ -43,8 +43,16 @@ pub fn table(findings: &[Finding], colour: bool) -> String {
         }
     }
     let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
-    let (failed, warned) = (count(Verdict::Failed), count(Verdict::Warning));
-    let _ = writeln!(text, "\n{} checks: {failed} failed, {warned} to look at", findings.len());
+    let _ = write!(text, "\n{} checks: {} failed", findings.len(), count(Verdict::Failed));
+    for (verdict, word) in
+        [(Verdict::Warning, "to look at"), (Verdict::Starting, "starting"), (Verdict::Unknown, "cannot be told")]
+    {
+        match count(verdict) {
+            0 => {}
+            some => text += &format!(", {some} {word}"),
+        }
+    }
+    text.push('\n');
     text
 }
 
@@ -62,6 +70,8 @@ fn title(group: Group) -> &'static str {
 fn mark(verdict: Verdict, colour: bool) -> String {
     let (mark, code) = match verdict {
         Verdict::Passed => ("√", 32),
+        Verdict::Starting => ("…", 33),
+        Verdict::Unknown => ("?", 33),
         Verdict::Warning => ("‼", 33),
         Verdict::Failed => ("×", 31),
     };
@@ -87,6 +97,14 @@ mod tests {
         let table = table(&findings(), false);
         let expected = "cluster\n√ it is there  v1\n‼ it works     slow\n  next: wait\n\ninjector\n× it           a\n  next: b\n\n";
         assert_eq!(table, expected.to_owned() + "3 checks: 1 failed, 1 to look at\n");
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_not_taken_for_a_warning() {
+        let unknown = [Check(Group::Cluster, "it is there").untold("nobody answers", "ask")];
+        let expected = "cluster\n? it is there  cannot be told: nobody answers\n  next: ask\n\n";
+        assert_eq!(table(&unknown, false), expected.to_owned() + "1 checks: 0 failed, 1 cannot be told\n");
+        assert!(json(&unknown).unwrap().contains("\"verdict\": \"unknown\""));
     }
 
     #[test]

@@ -77,10 +77,11 @@ pub(super) fn release(facts: &Facts) -> Finding {
     };
     let versions: BTreeSet<String> = facts.control_plane.iter().filter_map(version).collect();
     if versions.is_empty() {
-        let unknown = facts.control_plane.iter().find_map(|figures| figures.text.as_ref().err());
         let next = format!("kubectl get pods -n {NAMESPACE}");
-        return unknown
-            .map_or_else(|| check.warn("cannot be told: no replica answers", next), |why| check.unknown(why));
+        return match facts.control_plane.iter().find_map(|figures| figures.text.as_ref().err()) {
+            Some(why) => check.untold(why, next),
+            None => check.untold("no replica answers", next),
+        };
     }
     if versions.iter().eq([THIS]) {
         return check.pass(THIS);
@@ -93,10 +94,14 @@ pub(super) fn release(facts: &Facts) -> Finding {
 
 pub(super) fn spread(facts: &Facts) -> Finding {
     let check = Check(Group::ControlPlane, "its replicas are on nodes of their own");
+    if let Err(unknown) = &facts.pods {
+        return check.unknown(unknown);
+    }
     let replicas = replicas(facts);
     let nodes = replicas.iter().filter_map(|pod| pod.spec.as_ref()?.node_name.as_deref()).collect::<BTreeSet<_>>();
     match replicas.len() {
-        0 | 1 => check.pass("one replica; `weft install --ha` makes three"),
+        0 => check.untold("there is no replica", format!("kubectl get pods -n {NAMESPACE}")),
+        1 => check.pass("one replica; `weft install --ha` makes three"),
         _ if nodes.len() > 1 => check.pass(format!("{} on {} nodes", replicas.len(), nodes.len())),
         count => check.warn(
             format!("all {count} are on one node, whose end is theirs"),

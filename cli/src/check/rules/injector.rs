@@ -1,14 +1,12 @@
 //! The webhooks: are they registered, do they hold back what they should, and does the API server reach them.
 
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhook;
-use kube::Error;
 
 use super::certificates::pem;
 use crate::check::certificate;
-use crate::check::facts::{Facts, Unknown};
+use crate::check::facts::Facts;
 use crate::check::finding::{Check, Finding, Group};
 use crate::check::pods;
-use crate::cluster::reason;
 use crate::install::{CONTROL_PLANE, NAMESPACE};
 
 const APPLY: &str = "weft install | kubectl apply -f -";
@@ -21,13 +19,16 @@ fn webhooks(facts: &Facts) -> &[MutatingWebhook] {
     configuration.and_then(|configuration| configuration.webhooks.as_deref()).unwrap_or_default()
 }
 
+fn missing(facts: &Facts) -> Option<&'static str> {
+    WEBHOOKS.into_iter().find(|name| !webhooks(facts).iter().any(|webhook| webhook.name == *name))
+}
+
 pub(super) fn configured(facts: &Facts) -> Finding {
     let check = Check(Group::Injector, "the webhooks are registered");
     if let Err(unknown) = &facts.injector {
         return check.unknown(unknown);
     }
-    let missing = WEBHOOKS.iter().find(|name| !webhooks(facts).iter().any(|webhook| webhook.name == **name));
-    match missing {
+    match missing(facts) {
         None => check.pass(WEBHOOKS.join(", ")),
         Some(name) => check.fail(format!("there is no webhook {name}: pods start without a sidecar"), APPLY),
     }
@@ -37,6 +38,9 @@ pub(super) fn strict(facts: &Facts) -> Finding {
     let check = Check(Group::Injector, "a labelled pod never starts without a sidecar");
     if let Err(unknown) = &facts.injector {
         return check.unknown(unknown);
+    }
+    if let Some(name) = missing(facts) {
+        return check.fail(format!("there is no webhook {name}"), APPLY);
     }
     match webhooks(facts).iter().find(|webhook| webhook.failure_policy.as_deref() == Some("Ignore")) {
         None => check.pass("failurePolicy Fail"),
@@ -49,11 +53,14 @@ pub(super) fn strict(facts: &Facts) -> Finding {
 
 pub(super) fn trusted(facts: &Facts) -> Finding {
     let check = Check(Group::Injector, "the API server trusts the webhook's certificate");
-    let serving = match &facts.serving {
-        Ok(Some(secret)) => pem(secret, "tls.crt"),
-        Ok(None) => return check.fail("there is no Secret weft-webhook-certificate", restart()),
-        Err(unknown) => return check.unknown(unknown),
+    let serving = match (&facts.injector, &facts.serving) {
+        (Ok(_), Ok(Some(secret))) => pem(secret, "tls.crt"),
+        (Ok(_), Ok(None)) => return check.fail("there is no Secret weft-webhook-certificate", restart()),
+        (Err(unknown), _) | (_, Err(unknown)) => return check.unknown(unknown),
     };
+    if webhooks(facts).is_empty() {
+        return check.untold("no webhook is registered", "see the check of the webhooks");
+    }
     for webhook in webhooks(facts) {
         let Some(authority) = webhook.client_config.ca_bundle.as_ref().filter(|bundle| !bundle.0.is_empty()) else {
             return check.fail(format!("{} has no caBundle: the control plane writes it", webhook.name), restart());
@@ -72,7 +79,7 @@ fn restart() -> String {
 /// By a labelled pod that the API server takes through admission and does not keep.
 pub(super) fn answers(facts: &Facts) -> Finding {
     let check = Check(Group::Injector, "the API server reaches the webhook");
-    let refusal = match &facts.trial {
+    let unknown = match &facts.trial {
         Ok(pod) => {
             let injected = pods::sidecar_image(pod);
             return injected.map_or_else(
@@ -85,14 +92,17 @@ pub(super) fn answers(facts: &Facts) -> Finding {
                 |image| check.pass(format!("it adds {image}")),
             );
         }
-        Err(Unknown::Refused(Error::Api(status))) => reason(&Error::Api(status.clone())),
-        Err(unknown) => return check.unknown(unknown),
+        Err(unknown) => unknown,
     };
+    let refusal = unknown.to_string();
     if refusal.contains("violates PodSecurity") {
         return check.pass("it answers; namespace default itself admits no meshed pods");
     }
     if refusal.contains("failed calling webhook") {
         return check.fail(refusal, format!("kubectl get pods,endpointslices -n {NAMESPACE}"));
     }
-    check.warn(format!("cannot be told: {refusal}"), "run this as a user who may create pods in namespace default")
+    if unknown.is_outage() {
+        return check.unknown(unknown);
+    }
+    check.untold(refusal, "run this as a user who may create pods in namespace default")
 }

@@ -21,6 +21,12 @@ pub(super) fn all(facts: &Facts, namespace: Option<&str>) -> Vec<Finding> {
             return vec![Check(Group::Workloads, "labelled pods are meshed").unknown(unknown)];
         }
     };
+    if let Some(name) =
+        namespace.filter(|name| !namespaces.iter().any(|one| one.metadata.name.as_deref() == Some(name)))
+    {
+        let check = Check(Group::Workloads, "the namespace is there");
+        return vec![check.fail(format!("there is no namespace {name}"), "kubectl get namespaces")];
+    }
     let chosen = |pod: &&Pod| !pods::is_ending(pod) && namespace.is_none_or(|name| pods::namespace(pod) == name);
     let pods: Vec<&Pod> = all.iter().filter(chosen).collect();
     let (meshed, others): (Vec<&Pod>, Vec<&Pod>) = pods.into_iter().partition(|pod| pods::is_meshed(pod));
@@ -97,7 +103,7 @@ fn ready(meshed: &[&Pod], facts: &Facts) -> Finding {
         return check.pass(format!("{} proxies", ready.len()));
     }
     let names: Vec<String> = starting.iter().map(|pod| pods::path(pod)).collect();
-    check.warn(format!("starting: {}", some(&names)), "weft check --wait 1m")
+    check.starting(some(&names), "weft check --wait 1m")
 }
 
 /// Young, or not begun and nothing is wrong: its images are pulled, its volumes made.
@@ -117,8 +123,9 @@ fn runs(pod: &Pod) -> bool {
 /// Whether their proxy is the one that the injector would add now.
 fn current(meshed: &[&Pod], facts: &Facts) -> Finding {
     let check = Check(Group::Workloads, "the proxies are of the control plane's release");
-    let Some(image) = facts.trial.as_ref().ok().and_then(pods::sidecar_image) else {
-        return check.warn("cannot be told: the injector does not answer", "see the injector's checks");
+    let Some(image) = facts.trial.as_ref().ok().and_then(pods::sidecar_image).or_else(|| configured_image(facts))
+    else {
+        return check.untold("neither the injector nor its Deployment says which", "see the injector's checks");
     };
     let old = |pod: &&&Pod| pods::sidecar_image(pod) != Some(image);
     let old: Vec<&Pod> = meshed.iter().filter(old).copied().collect();
@@ -127,6 +134,13 @@ fn current(meshed: &[&Pod], facts: &Facts) -> Finding {
     }
     let names: Vec<String> = old.iter().map(|pod| pods::path(pod)).collect();
     check.warn(format!("they run another image than {image}: {}", some(&names)), owner::restart(&old))
+}
+
+/// The image that the control plane's Deployment names, for where a trial pod is refused.
+fn configured_image(facts: &Facts) -> Option<&str> {
+    let template = facts.deployment.as_ref().ok()?.as_ref()?.spec.as_ref()?.template.spec.as_ref()?;
+    let variables = template.containers.iter().flat_map(|container| container.env.iter().flatten());
+    variables.filter(|variable| variable.name == "WEFT_PROXY_IMAGE").find_map(|variable| variable.value.as_deref())
 }
 
 /// By each proxy's own figures: is its picture fresh, and does its certificate hold.
@@ -146,7 +160,7 @@ fn in_touch(facts: &Facts, namespace: Option<&str>) -> Finding {
     }
     if !silent.is_empty() {
         let next = "allow the API server to reach port 4191 of the pods, and yourself the right to get pods/proxy";
-        return check.warn(format!("cannot be told of {}", some(&silent)), next);
+        return check.untold(format!("no answer of {}", some(&silent)), next);
     }
     check.pass(format!("{asked} asked"))
 }
@@ -160,7 +174,7 @@ fn confirmed(facts: &Facts) -> Finding {
         values("weft_control_streams_behind").reduce(|sum, one| sum + one),
         values("weft_control_streams").reduce(|sum, one| sum + one),
     ) else {
-        return check.warn("cannot be told: no replica of the control plane answers", "see the control plane's checks");
+        return check.untold("no replica of the control plane answers", "see the control plane's checks");
     };
     if behind == 0.0 {
         return check.pass(format!("{streams} streams"));

@@ -60,6 +60,15 @@ fn replicas_on_one_node_are_warned_of() {
 }
 
 #[test]
+fn nothing_is_said_of_the_nodes_of_no_replica() {
+    let spread = |facts: &Facts| after(facts, None).into_iter().find(|one| one.check.contains("on nodes of their own"));
+    let none = Facts { pods: Ok(vec![meshed("users")]), ..well() };
+    assert_eq!(spread(&none).unwrap().verdict, Verdict::Unknown);
+    let hidden = Facts { pods: Err(refused(403, "no")), ..well() };
+    assert_eq!(spread(&hidden).unwrap().verdict, Verdict::Unknown);
+}
+
+#[test]
 fn another_release_than_the_tools_is_warned_of() {
     let facts = Facts { control_plane: vec![replica("0.0.9", 0)], ..well() };
     warns(&facts, &["it is 0.0.9", "by the newer"]);

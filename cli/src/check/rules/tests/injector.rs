@@ -6,7 +6,23 @@ use super::*;
 fn a_webhook_that_is_not_registered_is_named() {
     let mut facts = well();
     facts.injector.as_mut().unwrap().as_mut().unwrap().webhooks.as_mut().unwrap().remove(0);
-    fails(&facts, &["no webhook namespace.injector.weft.dev", "weft install"]);
+    // None is registered, and so nothing holds back a labelled pod.
+    let complaints = complaints(&facts);
+    assert_eq!(complaints.len(), 2, "{complaints:?}");
+    for complaint in complaints {
+        assert_eq!(complaint.verdict, Verdict::Failed, "{complaint:?}");
+        assert!(complaint.detail.contains("no webhook namespace.injector.weft.dev"), "{complaint:?}");
+    }
+}
+
+#[test]
+fn without_webhooks_nothing_is_said_of_their_certificate() {
+    let verdict = |facts: &Facts| {
+        let found = after(facts, None).into_iter().find(|one| one.check.contains("trusts the webhook's certificate"));
+        found.unwrap().verdict
+    };
+    assert_eq!(verdict(&Facts { injector: Ok(None), ..well() }), Verdict::Unknown);
+    assert_eq!(verdict(&Facts { injector: Err(refused(403, "no")), ..well() }), Verdict::Unknown);
 }
 
 #[test]

@@ -194,6 +194,16 @@ fn what_the_user_may_not_ask_is_told_and_not_failed() {
     let facts = Facts { serving: Err(refused(403, "secrets is forbidden")), ..well() };
     let complaints = complaints(&facts);
     assert_eq!(complaints.len(), 2, "{complaints:?}"); // its CA, and how long it holds
+    assert!(complaints.iter().all(|one| one.verdict == Verdict::Unknown), "{complaints:?}");
     assert!(report::ok(&complaints), "{complaints:?}");
     assert!(complaints[0].detail.contains("cannot be told: secrets is forbidden"), "{complaints:?}");
+}
+
+#[test]
+fn an_api_server_that_cannot_say_fails() {
+    for outage in [Unknown::Deadline(Duration::from_secs(10)), refused(503, "etcd is away")] {
+        let facts = Facts { kinds: Err(outage), ..well() };
+        let complaints = complaints(&facts);
+        assert!(complaints.len() == 2 && complaints.iter().all(|one| one.verdict == Verdict::Failed), "{complaints:?}");
+    }
 }

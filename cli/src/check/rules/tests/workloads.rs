@@ -67,7 +67,8 @@ fn a_pod_that_cannot_start_is_told_with_the_clusters_own_cause() {
 fn a_pod_whose_images_are_still_pulled_is_starting_whatever_its_age() {
     let state = "{waiting: {reason: PodInitializing}}";
     let pulling = format!("{{name: weft-proxy, ready: false, image: i, imageID: '', restartCount: 0, state: {state}}}");
-    warns(&pending(&format!("{{phase: Pending, initContainerStatuses: [{pulling}]}}")), &["starting: shop/late"]);
+    let pulling = pending(&format!("{{phase: Pending, initContainerStatuses: [{pulling}]}}"));
+    says(&pulling, Verdict::Starting, &["shop/late", "weft check --wait"]);
 }
 
 #[test]
@@ -109,7 +110,7 @@ fn a_proxy_that_is_not_ready_fails_once_it_has_had_time_to_start() {
         pod.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(time));
         facts
     };
-    warns(&born(now() - Duration::from_secs(5)), &["starting: shop/users"]);
+    says(&born(now() - Duration::from_secs(5)), Verdict::Starting, &["shop/users"]);
     fails(&born(now() - DAY), &["shop/users: its startup probe fails", "-c weft-proxy"]);
 }
 
@@ -130,7 +131,8 @@ fn a_proxy_that_is_behind_or_has_no_certificate_is_named() {
     fails(&saying("weft_certificate_expiry_timestamp_seconds 0\n"), &["no certificate yet"]);
     fails(&saying("weft_certificate_expiry_timestamp_seconds 1000\n"), &["has expired"]);
     let silent = Figures { pod: "shop/users".to_owned(), text: Err(refused(403, "pods/proxy is forbidden")) };
-    warns(&Facts { proxies: vec![silent], ..well() }, &["cannot be told of shop/users"]);
+    let silent = Facts { proxies: vec![silent], ..well() };
+    says(&silent, Verdict::Unknown, &["cannot be told: no answer of shop/users"]);
 }
 
 #[test]
@@ -144,5 +146,21 @@ fn proxies_that_do_not_confirm_are_counted_over_all_replicas() {
 fn one_namespace_is_looked_at_alone_when_it_is_asked_for() {
     let facts = with("{metadata: {name: old, namespace: shop}, spec: {containers: []}}");
     assert!(!report::ok(&after(&facts, Some("shop"))));
-    assert!(report::ok(&after(&facts, Some("other"))));
+    assert!(report::ok(&after(&facts, Some("weft"))));
+}
+
+#[test]
+fn a_namespace_that_is_not_there_fails() {
+    let findings = after(&well(), Some("shp"));
+    assert_eq!(findings.last().unwrap().detail, "there is no namespace shp");
+    assert!(!report::ok(&findings));
+}
+
+#[test]
+fn where_no_trial_pod_is_admitted_the_deployment_names_the_image() {
+    let mut facts = Facts { trial: Err(refused(403, "violates PodSecurity")), ..well() };
+    let image = "[{name: WEFT_PROXY_IMAGE, value: 'weft/proxy:0.0.9'}]";
+    let spec = object(&format!("{{containers: [{{name: control-plane, env: {image}}}]}}"));
+    facts.deployment.as_mut().unwrap().as_mut().unwrap().spec.as_mut().unwrap().template.spec = Some(spec);
+    warns(&facts, &["another image than weft/proxy:0.0.9: shop/users"]);
 }
