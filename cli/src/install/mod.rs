@@ -17,6 +17,7 @@ use clap::Args;
 use error::InstallError;
 pub use object::{Object, documents};
 use options::Options;
+pub use options::flags;
 
 use crate::print;
 

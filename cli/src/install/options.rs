@@ -59,6 +59,29 @@ impl Options {
     }
 }
 
+/// The flags that an installed Deployment was made with; `releases` are tags that nobody has chosen.
+///
+/// What does not show in it is not told: `--skip-gateway-api`, and whatever an overlay has set besides.
+pub fn flags(deployment: &Object, releases: &[&str]) -> Vec<String> {
+    let pod = &deployment.0["spec"]["template"]["spec"];
+    let container = &pod["containers"][0];
+    let env: BTreeMap<&str, &str> = container["env"].as_array().into_iter().flatten().filter_map(variable).collect();
+    let (image, tag) = container["image"].as_str().and_then(|image| image.rsplit_once(':')).unwrap_or_default();
+    let registry = image.strip_suffix("/control-plane").unwrap_or_default();
+    let tag = if releases.contains(&tag) { "" } else { tag };
+    let env = |name| env.get(name).copied().unwrap_or_default();
+    let chosen = [
+        ("image-registry", registry, "weft"),
+        ("image-version", tag, ""),
+        ("trust-domain", env("WEFT_TRUST_DOMAIN"), "cluster.local"),
+        ("cluster-ranges", env("WEFT_CLUSTER_RANGES"), ""),
+        ("log-level", env("WEFT_LOG"), "info"),
+    ];
+    let chosen = chosen.iter().filter(|(_, value, default)| !value.is_empty() && value != default);
+    let ha = pod["topologySpreadConstraints"].is_array().then(|| "--ha".to_owned());
+    ha.into_iter().chain(chosen.map(|(name, value, _)| format!("--{name}={value}"))).collect()
+}
+
 /// Sets one variable, which may be there already.
 fn set(env: &mut Vec<Value>, name: &str, value: &str) {
     let value = json!({"name": name, "value": value});
@@ -88,4 +111,35 @@ fn variable(variable: &Value) -> Option<(&str, &str)> {
             _ => None,
         });
     Some((variable["name"].as_str()?, value?))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::manifests;
+    use super::*;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    #[test]
+    fn the_flags_are_read_back_out_of_the_deployment_that_they_made() {
+        let all = [
+            "--ha",
+            "--image-registry=registry.example.com:5000/mesh",
+            "--image-version=blue",
+            "--trust-domain=example.com",
+            "--cluster-ranges=10.0.0.0/8,fd00::/8",
+            "--log-level=debug",
+        ];
+        for flags in [&all[..], &all[2..4], &[]] {
+            let options = Arguments::parse_from(["install"].iter().chain(flags)).options;
+            let deployment = manifests::deployment(&options).unwrap();
+            assert_eq!(super::flags(&deployment, &[env!("CARGO_PKG_VERSION")]), flags);
+        }
+    }
 }

@@ -154,7 +154,7 @@ pub(super) fn free(facts: &Facts) -> Finding {
     let check = Check(Group::Install, "Weft is not there yet");
     match &facts.deployment {
         Ok(None) => check.pass("namespace weft has no control plane"),
-        Ok(Some(_)) => check.warn("there is a control plane: installing upgrades it", "weft check"),
+        Ok(Some(_)) => check.warn("there is a control plane: installing upgrades it", super::install::again(facts)),
         Err(unknown) => check.unknown(unknown),
     }
 }

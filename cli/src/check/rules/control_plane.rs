@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::core::ObjectMeta;
 
 use super::cluster::{gateway_api, is_http_route};
+use super::install;
 use crate::check::facts::{Facts, Figures};
 use crate::check::figures;
 use crate::check::finding::{Check, Finding, Group, some};
@@ -18,10 +19,7 @@ pub(super) fn installed(facts: &Facts) -> Finding {
     let check = Check(Group::ControlPlane, "the control plane is installed");
     match &facts.deployment {
         Ok(Some(_)) => check.pass(format!("namespace {NAMESPACE}")),
-        Ok(None) => check.fail(
-            format!("namespace {NAMESPACE} has no Deployment {CONTROL_PLANE}"),
-            "weft install | kubectl apply -f -",
-        ),
+        Ok(None) => check.fail(format!("namespace {NAMESPACE} has no Deployment {CONTROL_PLANE}"), install::FIRST),
         Err(unknown) => check.unknown(unknown),
     }
 }
@@ -30,7 +28,7 @@ pub(super) fn ready(facts: &Facts) -> Finding {
     let check = Check(Group::ControlPlane, "its replicas are ready");
     let deployment = match &facts.deployment {
         Ok(Some(deployment)) => deployment,
-        Ok(None) => return check.fail("none is installed", "weft install | kubectl apply -f -"),
+        Ok(None) => return check.fail("none is installed", install::FIRST),
         Err(unknown) => return check.unknown(unknown),
     };
     let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
@@ -71,11 +69,7 @@ fn replicas(facts: &Facts) -> Vec<&Pod> {
 
 pub(super) fn release(facts: &Facts) -> Finding {
     let check = Check(Group::ControlPlane, "it is of this tool's release");
-    let version = |figures: &Figures| {
-        let text = figures.text.as_ref().ok()?;
-        figures::label(text, "weft_build_info", "version").map(str::to_owned)
-    };
-    let versions: BTreeSet<String> = facts.control_plane.iter().filter_map(version).collect();
+    let versions = releases(facts);
     if versions.is_empty() {
         let next = format!("kubectl get pods -n {NAMESPACE}");
         return match facts.control_plane.iter().find_map(|figures| figures.text.as_ref().err()) {
@@ -88,8 +82,17 @@ pub(super) fn release(facts: &Facts) -> Finding {
     }
     check.warn(
         format!("it is {}, this tool {THIS}", some(&versions)),
-        "weft install | kubectl apply -f -, by the newer of the two",
+        format!("by the newer of the two: {}", install::again(facts)),
     )
+}
+
+/// What its replicas say that they are.
+pub(super) fn releases(facts: &Facts) -> BTreeSet<String> {
+    let release = |figures: &Figures| {
+        let text = figures.text.as_ref().ok()?;
+        figures::label(text, "weft_build_info", "version").map(str::to_owned)
+    };
+    facts.control_plane.iter().filter_map(release).collect()
 }
 
 pub(super) fn spread(facts: &Facts) -> Finding {
@@ -133,7 +136,7 @@ pub(super) fn policies(facts: &Facts) -> Finding {
         Ok(kinds) if kinds.iter().any(|kind| kind.name.as_deref() == Some("inboundpolicies.weft.dev")) => {
             check.pass("weft.dev/v1")
         }
-        Ok(_) => check.fail("there is no such kind: no policy can be written", "weft install | kubectl apply -f -"),
+        Ok(_) => check.fail("there is no such kind: no policy can be written", install::again(facts)),
         Err(unknown) => check.unknown(unknown),
     }
 }
@@ -145,7 +148,7 @@ pub(super) fn routes(facts: &Facts) -> Finding {
         Err(unknown) => return check.unknown(unknown),
     };
     let Some(route) = kinds.iter().find(|kind| is_http_route(kind)) else {
-        return check.warn("there is no HTTPRoute: Weft works without routes", "weft install | kubectl apply -f -");
+        return check.warn("there is no HTTPRoute: Weft works without routes", install::again(facts));
     };
     match gateway_api(route) {
         (release, "experimental") => check.pass(format!("release {release}, experimental channel")),

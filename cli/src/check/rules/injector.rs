@@ -3,13 +3,13 @@
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhook;
 
 use super::certificates::pem;
+use super::install::again;
 use crate::check::certificate;
 use crate::check::facts::Facts;
 use crate::check::finding::{Check, Finding, Group};
 use crate::check::pods;
 use crate::install::{CONTROL_PLANE, NAMESPACE};
 
-const APPLY: &str = "weft install | kubectl apply -f -";
 const WEBHOOKS: [&str; 2] = ["namespace.injector.weft.dev", "pod.injector.weft.dev"];
 /// The name by which the API server calls the webhook.
 const SERVED_AS: &str = "weft-control-plane.weft.svc";
@@ -30,7 +30,7 @@ pub(super) fn configured(facts: &Facts) -> Finding {
     }
     match missing(facts) {
         None => check.pass(WEBHOOKS.join(", ")),
-        Some(name) => check.fail(format!("there is no webhook {name}: pods start without a sidecar"), APPLY),
+        Some(name) => check.fail(format!("there is no webhook {name}: pods start without a sidecar"), again(facts)),
     }
 }
 
@@ -40,13 +40,13 @@ pub(super) fn strict(facts: &Facts) -> Finding {
         return check.unknown(unknown);
     }
     if let Some(name) = missing(facts) {
-        return check.fail(format!("there is no webhook {name}"), APPLY);
+        return check.fail(format!("there is no webhook {name}"), again(facts));
     }
     match webhooks(facts).iter().find(|webhook| webhook.failure_policy.as_deref() == Some("Ignore")) {
         None => check.pass("failurePolicy Fail"),
         Some(webhook) => check.warn(
             format!("failurePolicy of {} is Ignore: a pod starts in plaintext while the webhook is away", webhook.name),
-            APPLY,
+            again(facts),
         ),
     }
 }

@@ -5,6 +5,7 @@ mod certificates;
 mod cluster;
 mod control_plane;
 mod injector;
+mod install;
 mod owner;
 #[cfg(test)]
 mod tests;

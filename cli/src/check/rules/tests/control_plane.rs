@@ -75,6 +75,27 @@ fn another_release_than_the_tools_is_warned_of() {
 }
 
 #[test]
+fn an_installation_is_mended_the_way_it_was_made() {
+    let next = |deployment: &str, kinds: &str| {
+        let kinds = vec![object(kinds)];
+        let facts = Facts { deployment: Ok(Some(object(deployment))), kinds: Ok(kinds), ..well() };
+        after(&facts, None).into_iter().find(|one| one.check.contains("InboundPolicy")).unwrap().next.unwrap()
+    };
+    let env = "[{name: WEFT_TRUST_DOMAIN, value: example.com}]";
+    let spec =
+        format!("{{containers: [{{name: a, image: 'weft/control-plane:{}', env: {env}}}]}}", env!("CARGO_PKG_VERSION"));
+    let chosen = format!("{{metadata: {{}}, spec: {{selector: {{}}, template: {{spec: {spec}}}}}}}");
+    let foreign = "name: httproutes.gateway.networking.k8s.io";
+    assert_eq!(
+        next(&chosen, foreign),
+        "weft install --trust-domain=example.com --skip-gateway-api | kubectl apply -f -, or kubectl apply -k of your overlay"
+    );
+    let release = "{meta.helm.sh/release-name: mesh, meta.helm.sh/release-namespace: ops}";
+    let helm = format!("{{metadata: {{annotations: {release}}}, spec: {{selector: {{}}, template: {{}}}}}}");
+    assert_eq!(next(&helm, foreign), "helm upgrade mesh deploy/helm/weft --namespace ops --reuse-values");
+}
+
+#[test]
 fn the_kinds_must_be_there_and_the_standard_channel_lacks_retries() {
     let facts = Facts { kinds: Ok(vec![http_route("experimental")]), ..well() };
     fails(&facts, &["no policy can be written"]);
