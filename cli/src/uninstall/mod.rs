@@ -14,6 +14,7 @@ use clap::Args;
 use crate::cluster::Cluster;
 use crate::install::documents;
 use crate::{print, tell};
+use plan::GatewayApi;
 
 /// The arguments of `weft uninstall`.
 #[derive(Args)]
@@ -23,15 +24,23 @@ pub struct Arguments {
     /// Go on although pods are still meshed: they cannot renew their certificates then
     #[arg(long)]
     force: bool,
-    /// Keep the Gateway API's kinds, and with them every route
-    #[arg(long)]
+    /// Keep the Gateway API's kinds, although there is no object of any
+    #[arg(long, conflicts_with = "delete_gateway_api")]
     keep_gateway_api: bool,
+    /// Delete the Gateway API's kinds with every route and gateway, whoever made them
+    #[arg(long)]
+    delete_gateway_api: bool,
 }
 
 /// Prints what is to be deleted.
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let survey = survey::of(&arguments.cluster.client().await?).await?;
-    let plan = plan::plan(&survey, arguments.force, arguments.keep_gateway_api)?;
+    let gateway_api = match arguments {
+        Arguments { keep_gateway_api: true, .. } => GatewayApi::Keep,
+        Arguments { delete_gateway_api: true, .. } => GatewayApi::Delete,
+        _ => GatewayApi::KeepIfUsed,
+    };
+    let plan = plan::plan(&survey, arguments.force, gateway_api)?;
     plan.notes.iter().for_each(|note| tell(note));
     print(documents(&plan.objects)?.trim_end())?;
     Ok(ExitCode::SUCCESS)

@@ -1,11 +1,22 @@
 //! What is deleted, in which order, and when nothing is.
 
-use super::survey::Survey;
+use super::survey::{Kind, Survey};
 use crate::install::Object;
 
 const GATEWAY_API: &str = ".gateway.networking.k8s.io";
 /// So many names are shown; more are counted.
 const SHOWN: usize = 10;
+
+/// What becomes of the Gateway API's kinds that Weft has brought: gateways of others may use them too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GatewayApi {
+    /// They stay.
+    Keep,
+    /// They stay while there is an object of any of them.
+    KeepIfUsed,
+    /// They go, and every object of them.
+    Delete,
+}
 
 /// What is to be deleted.
 #[derive(Debug, Default)]
@@ -38,30 +49,39 @@ pub enum Refusal {
 ///
 /// # Errors
 /// There is nothing to delete, or pods are still meshed and it is not `forced`.
-pub fn plan(survey: &Survey, forced: bool, keep_gateway_api: bool) -> Result<Plan, Refusal> {
+pub fn plan(survey: &Survey, forced: bool, gateway_api: GatewayApi) -> Result<Plan, Refusal> {
     if !survey.meshed.is_empty() && !forced {
         return Err(Refusal::Meshed(survey.meshed.clone()));
     }
+    let in_use = |kind: &Kind| is_gateway_api(kind) && kind.objects > 0;
+    let used: Vec<String> = survey.kinds.iter().filter(|kind| in_use(kind)).map(counted).collect();
+    let keep = match gateway_api {
+        GatewayApi::Keep => true,
+        GatewayApi::Delete => false,
+        GatewayApi::KeepIfUsed => !used.is_empty(),
+    };
     let mut notes = Vec::new();
-    let needed = !survey.gateway_classes.is_empty();
-    let keep = keep_gateway_api || needed;
-    let kinds = survey.kinds.iter().filter(|kind| !(keep && kind.name().ends_with(GATEWAY_API))).cloned();
-    let kinds: Vec<Object> = kinds.collect();
-    if needed && !keep_gateway_api {
-        let classes = some(&survey.gateway_classes);
-        notes.push(format!("the Gateway API's kinds stay: the gateways of GatewayClass {classes} need them"));
+    if keep && gateway_api == GatewayApi::KeepIfUsed {
+        notes.push(format!(
+            "the Gateway API's kinds stay, because there are objects of them: {}; --delete-gateway-api deletes both",
+            used.join(", ")
+        ));
     }
-    let goes = |kind: &str| kinds.iter().any(|one| one.name() == kind);
-    for (kind, name, count) in [
-        ("inboundpolicies.weft.dev", "InboundPolicies", survey.policies),
-        ("httproutes.gateway.networking.k8s.io", "HTTPRoutes", survey.routes),
-    ] {
-        if count > 0 && goes(kind) {
-            notes.push(format!("the cluster's {name} go with their kind: {count}"));
-        }
-    }
+    let kinds: Vec<&Kind> = survey.kinds.iter().filter(|kind| !(keep && is_gateway_api(kind))).collect();
+    notes.extend(
+        kinds.iter().filter(|kind| kind.objects > 0).map(|kind| format!("{} go with their kind", counted(kind))),
+    );
+    let kinds = kinds.into_iter().map(|kind| kind.definition.clone()).collect();
     let objects = [survey.rights.clone(), kinds, survey.namespace.clone(), survey.bundles.clone()].concat();
     if objects.is_empty() { Err(Refusal::Nothing) } else { Ok(Plan { objects, notes }) }
+}
+
+fn is_gateway_api(kind: &Kind) -> bool {
+    kind.definition.name().ends_with(GATEWAY_API)
+}
+
+fn counted(kind: &Kind) -> String {
+    format!("{} of kind {}", kind.objects, kind.name)
 }
 
 fn some(names: &[String]) -> String {
@@ -80,6 +100,10 @@ mod tests {
         Object(json!({"kind": kind, "metadata": {"name": name}}))
     }
 
+    fn kind(name: &str, definition: &str, objects: usize) -> Kind {
+        Kind { name: name.to_owned(), definition: object("CustomResourceDefinition", definition), objects }
+    }
+
     fn installed() -> Survey {
         Survey {
             rights: vec![
@@ -87,13 +111,12 @@ mod tests {
                 object("ClusterRole", "weft-control-plane"),
             ],
             kinds: vec![
-                object("CustomResourceDefinition", "inboundpolicies.weft.dev"),
-                object("CustomResourceDefinition", "httproutes.gateway.networking.k8s.io"),
+                kind("InboundPolicy", "inboundpolicies.weft.dev", 1),
+                kind("HTTPRoute", "httproutes.gateway.networking.k8s.io", 0),
+                kind("GRPCRoute", "grpcroutes.gateway.networking.k8s.io", 0),
             ],
             namespace: vec![object("Namespace", "weft")],
             bundles: vec![object("ConfigMap", "weft-trust-bundle")],
-            policies: 1,
-            routes: 2,
             ..Survey::default()
         }
     }
@@ -104,33 +127,36 @@ mod tests {
 
     #[test]
     fn the_webhooks_go_first_and_the_bundles_last() {
-        let plan = plan(&installed(), false, false).unwrap();
+        let plan = plan(&installed(), false, GatewayApi::KeepIfUsed).unwrap();
         let names = names(&plan);
-        assert_eq!((names.len(), names[0], names[5]), (6, "weft-injector", "weft-trust-bundle"));
-        assert_eq!(plan.notes.len(), 2, "{:?}", plan.notes);
-        assert!(plan.notes[1].contains("HTTPRoutes go with their kind: 2"), "{:?}", plan.notes);
+        assert_eq!((names.len(), names[0], names[6]), (7, "weft-injector", "weft-trust-bundle"));
+        assert_eq!(plan.notes, ["1 of kind InboundPolicy go with their kind"]);
     }
 
     #[test]
     fn nothing_goes_while_pods_are_meshed_and_they_are_named() {
         let survey = Survey { meshed: (0..12).map(|n| format!("shop/users-{n}")).collect(), ..installed() };
-        let refusal = plan(&survey, false, false).unwrap_err().to_string();
+        let refusal = plan(&survey, false, GatewayApi::KeepIfUsed).unwrap_err().to_string();
         assert!(refusal.contains("12 pods are still meshed: shop/users-0, "), "{refusal}");
         assert!(refusal.contains(" and 2 more."), "{refusal}");
-        assert!(plan(&survey, true, false).is_ok());
+        assert!(plan(&survey, true, GatewayApi::KeepIfUsed).is_ok());
     }
 
     #[test]
-    fn the_gateway_apis_kinds_stay_while_a_gateway_of_others_needs_them() {
-        let survey = Survey { gateway_classes: vec!["envoy".to_owned()], ..installed() };
-        let plan = plan(&survey, false, false).unwrap();
-        assert!(!names(&plan).contains(&"httproutes.gateway.networking.k8s.io"));
-        assert!(names(&plan).contains(&"inboundpolicies.weft.dev"));
-        assert!(plan.notes[0].contains("envoy"), "{:?}", plan.notes);
+    fn the_gateway_apis_kinds_stay_while_there_is_an_object_of_any_of_them() {
+        let mut used = installed();
+        used.kinds[2].objects = 3;
+        let kept = plan(&used, false, GatewayApi::KeepIfUsed).unwrap();
+        assert!(names(&kept).iter().all(|name| !name.ends_with(GATEWAY_API)), "{:?}", names(&kept));
+        assert!(names(&kept).contains(&"inboundpolicies.weft.dev"));
+        assert!(kept.notes[0].contains("3 of kind GRPCRoute; --delete-gateway-api"), "{:?}", kept.notes);
+        let deleted = plan(&used, false, GatewayApi::Delete).unwrap();
+        assert!(names(&deleted).contains(&"grpcroutes.gateway.networking.k8s.io"));
+        assert!(deleted.notes.contains(&"3 of kind GRPCRoute go with their kind".to_owned()), "{:?}", deleted.notes);
     }
 
     #[test]
     fn a_cluster_without_weft_is_told_from_an_empty_plan() {
-        assert!(matches!(plan(&Survey::default(), false, false), Err(Refusal::Nothing)));
+        assert!(matches!(plan(&Survey::default(), false, GatewayApi::KeepIfUsed), Err(Refusal::Nothing)));
     }
 }

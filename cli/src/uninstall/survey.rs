@@ -26,18 +26,23 @@ pub struct Survey {
     pub meshed: Vec<String>,
     /// The webhooks, and the rights of the control plane.
     pub rights: Vec<Object>,
-    /// Definitions of kinds that Weft has brought.
-    pub kinds: Vec<Object>,
+    /// Kinds that Weft has brought.
+    pub kinds: Vec<Kind>,
     /// The mesh's own namespace, and with it all that is in it.
     pub namespace: Vec<Object>,
     /// Trust bundles in other namespaces.
     pub bundles: Vec<Object>,
-    /// Gateways of others that need the Gateway API's kinds.
-    pub gateway_classes: Vec<String>,
-    /// Objects that go with their kinds.
-    pub policies: usize,
-    /// Objects that go with their kinds.
-    pub routes: usize,
+}
+
+/// A kind, and what goes with it when its definition goes.
+#[derive(Clone, Debug)]
+pub struct Kind {
+    /// As HTTPRoute.
+    pub name: String,
+    /// The definition, named only.
+    pub definition: Object,
+    /// How many objects of it there are, in all namespaces.
+    pub objects: usize,
 }
 
 /// A question that the cluster did not answer.
@@ -68,12 +73,9 @@ pub async fn of(client: &Client) -> Result<Survey, SurveyError> {
     Ok(Survey {
         meshed: pods.iter().filter(|pod| is_meshed(pod)).map(|pod| path(&pod.metadata)).collect(),
         rights,
-        kinds: named::<CustomResourceDefinition>(client, &ours).await?,
+        kinds: kinds(client, &ours).await?,
         namespace,
         bundles,
-        gateway_classes: of_kind(client, ["gateway.networking.k8s.io", "v1", "GatewayClass"]).await?,
-        policies: of_kind(client, ["weft.dev", "v1", "InboundPolicy"]).await?.len(),
-        routes: of_kind(client, ["gateway.networking.k8s.io", "v1", "HTTPRoute"]).await?.len(),
     })
 }
 
@@ -98,22 +100,39 @@ async fn named<K>(client: &Client, which: &ListParams) -> Result<Vec<Object>, Su
 where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
 {
-    let object = |metadata: &ObjectMeta| {
-        let mut named = json!({"name": metadata.name});
-        if let Some(namespace) = &metadata.namespace {
-            named["namespace"] = json!(namespace);
-        }
-        Object(json!({"apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": named}))
-    };
-    Ok(listed::<K>(client, which).await?.iter().map(|one| object(&one.metadata)).collect())
+    Ok(listed::<K>(client, which).await?.iter().map(|one| named_only::<K>(&one.metadata)).collect())
 }
 
-/// The names of all objects of a kind; none where the cluster does not know the kind.
-async fn of_kind(client: &Client, [group, version, kind]: [&str; 3]) -> Result<Vec<String>, SurveyError> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+fn named_only<K: Resource<DynamicType = ()>>(metadata: &ObjectMeta) -> Object {
+    let mut named = json!({"name": metadata.name});
+    if let Some(namespace) = &metadata.namespace {
+        named["namespace"] = json!(namespace);
+    }
+    Object(json!({"apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": named}))
+}
+
+/// The kinds, each with the number of its objects.
+async fn kinds(client: &Client, which: &ListParams) -> Result<Vec<Kind>, SurveyError> {
+    let definitions = Api::<CustomResourceDefinition>::all(client.clone()).list(which).await;
+    let definitions = definitions.map_err(|source| SurveyError { what: "customresourcedefinitions".into(), source })?;
+    let mut kinds = Vec::new();
+    for definition in definitions.items {
+        let object = named_only::<CustomResourceDefinition>(&definition.metadata);
+        let name = definition.spec.names.kind.clone();
+        kinds.push(Kind { name, definition: object, objects: count(client, definition).await? });
+    }
+    Ok(kinds)
+}
+
+/// The objects of a kind, by the first version of it that is served; none where none is.
+async fn count(client: &Client, definition: CustomResourceDefinition) -> Result<usize, SurveyError> {
+    let spec = definition.spec;
+    let Some(version) = spec.versions.iter().find(|version| version.served) else { return Ok(0) };
+    let kind = GroupVersionKind::gvk(&spec.group, &version.name, &spec.names.kind);
+    let resource = ApiResource::from_gvk_with_plural(&kind, &spec.names.plural);
     match Api::<DynamicObject>::all_with(client.clone(), &resource).list_metadata(&ListParams::default()).await {
-        Ok(list) => Ok(list.items.iter().map(|one| path(&one.metadata)).collect()),
-        Err(error) if cluster::is_absent(&error) => Ok(Vec::new()),
+        Ok(list) => Ok(list.items.len()),
+        Err(error) if cluster::is_absent(&error) => Ok(0),
         Err(source) => Err(SurveyError { what: resource.plural, source }),
     }
 }

@@ -28,9 +28,26 @@ fn list(path: &str, query: &str) -> Option<Value> {
         "/apis/rbac.authorization.k8s.io/v1/clusterroles" if ours => named("weft-control-plane"),
         "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings" if ours => named("weft-control-plane"),
         "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations" if ours => named("weft-injector"),
-        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions" if ours => named("inboundpolicies.weft.dev"),
+        "/apis/apiextensions.k8s.io/v1/customresourcedefinitions" if ours => {
+            json!([
+                kind("weft.dev", "inboundpolicies", "v1"),
+                kind("gateway.networking.k8s.io", "tcproutes", "v1alpha2")
+            ])
+        }
         "/apis/weft.dev/v1/inboundpolicies" => named("users"),
         _ => return None,
+    })
+}
+
+/// A definition with a version that is no longer served, as the Gateway API has them.
+fn kind(group: &str, plural: &str, version: &str) -> Value {
+    let versions = json!([
+        {"name": "v0", "served": false, "storage": false},
+        {"name": version, "served": true, "storage": true}
+    ]);
+    json!({
+        "metadata": {"name": format!("{plural}.{group}")},
+        "spec": {"group": group, "names": {"kind": plural, "plural": plural}, "scope": "Namespaced", "versions": versions}
     })
 }
 
@@ -54,6 +71,6 @@ async fn all_of_weft_is_found_and_nothing_else() {
     assert_eq!(names(&found.namespace), ["Namespace weft"]);
     assert_eq!(found.rights.len(), 3, "{:?}", found.rights);
     assert_eq!(found.bundles.iter().map(Object::namespace).collect::<Vec<_>>(), [Some("shop")]);
-    assert_eq!((found.policies, found.routes, found.gateway_classes.len()), (1, 0, 0));
-    assert_eq!(names(&found.kinds), ["CustomResourceDefinition inboundpolicies.weft.dev"]);
+    let kinds: Vec<_> = found.kinds.iter().map(|kind| (kind.definition.name(), kind.objects)).collect();
+    assert_eq!(kinds, [("inboundpolicies.weft.dev", 1), ("tcproutes.gateway.networking.k8s.io", 0)]);
 }

@@ -20,7 +20,7 @@ async fn what_was_installed_passes_its_own_check() {
 async fn uninstalling_leaves_nothing_behind_and_installing_again_works() {
     let (cluster, _turn) = alone().await;
     // Pods of tests that are over may still be ending, meshed.
-    let objects = cluster.weft(&["uninstall", "--force"]).await.stdout;
+    let objects = cluster.weft(&["uninstall", "--force", "--delete-gateway-api"]).await.stdout;
     cluster.start_kubectl(&["delete", "--filename", "-"], Some(&objects)).await.success().await;
     let nothing = async || left_behind(cluster).await.is_empty();
     eventually(Duration::from_secs(60), "nothing of Weft is left", nothing).await;
