@@ -86,6 +86,8 @@ pub struct Figures {
 pub struct Facts {
     /// When it was asked.
     pub now: SystemTime,
+    /// The namespace whose workloads are looked at; all where it is none.
+    pub namespace: Option<String>,
     /// The API server.
     pub server: Known<Server>,
     /// Rights of the user; asked before an installation only.
@@ -98,6 +100,8 @@ pub struct Facts {
     pub kinds: Known<Vec<ObjectMeta>>,
     /// The control plane's.
     pub deployment: Known<Option<Deployment>>,
+    /// The control plane's pods.
+    pub replicas: Known<Vec<Pod>>,
     /// The control plane's, by their metrics.
     pub control_plane: Vec<Figures>,
     /// The webhooks.
@@ -112,7 +116,7 @@ pub struct Facts {
     pub issuer: Known<Option<Secret>>,
     /// Trust bundles of all namespaces.
     pub bundles: Known<Vec<ConfigMap>>,
-    /// All pods that have not ended.
+    /// All pods of the namespace that have not ended.
     pub pods: Known<Vec<Pod>>,
     /// Some proxies.
     pub proxies: Vec<Figures>,

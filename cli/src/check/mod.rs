@@ -70,8 +70,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
 }
 
 async fn once(client: &Client, arguments: &Arguments) -> Vec<Finding> {
-    let facts = gather::facts(client, arguments.pre).await;
-    if arguments.pre { rules::before(&facts) } else { rules::after(&facts, arguments.namespace.as_deref()) }
+    let facts = gather::facts(client, arguments.pre, arguments.namespace.as_deref()).await;
+    if arguments.pre { rules::before(&facts) } else { rules::after(&facts) }
 }
 
 /// Colours are for people: on a terminal, unless they are unwanted (https://no-color.org).

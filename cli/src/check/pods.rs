@@ -32,6 +32,11 @@ pub fn is_meshed(pod: &Pod) -> bool {
     has(pod.metadata.annotations.as_ref(), INJECTED, "true")
 }
 
+/// Whether its sidecar can be asked for its figures.
+pub fn is_served(pod: &Pod) -> bool {
+    is_meshed(pod) && !is_ending(pod) && init_status(pod, SIDECAR).is_some_and(|status| status.ready)
+}
+
 /// Whether its end has begun: nothing of it is worth a word any more.
 pub fn is_ending(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_some()

@@ -27,14 +27,17 @@ use crate::install::{CONTROL_PLANE, NAMESPACE};
 
 /// How long one question may take.
 const DEADLINE: Duration = Duration::from_secs(10);
+/// How long all figures of proxies, or of replicas, may take together.
+const FIGURES: Duration = Duration::from_secs(20);
 /// So many proxies are asked for their figures; what many have, these have.
 const PROXIES: usize = 200;
 /// So many of them at a time.
 const AT_A_TIME: usize = 16;
 
-/// Asks; `before` an installation, nothing is asked that only an installation has.
-pub async fn facts(client: &Client, before: bool) -> Facts {
+/// Asks; of workloads, for those of one `namespace` or of all. `before` an installation, the rights are asked too.
+pub async fn facts(client: &Client, before: bool, namespace: Option<&str>) -> Facts {
     let running = ListParams::default().fields("status.phase!=Succeeded,status.phase!=Failed");
+    let ours = ListParams::default().labels(&format!("app.kubernetes.io/name={CONTROL_PLANE}"));
     let bundle = ListParams::default().fields("metadata.name=weft-trust-bundle");
     let webhooks = Api::<MutatingWebhookConfiguration>::all(client.clone());
     let (server, rights, nodes, namespaces, kinds, deployment, injector) = tokio::join!(
@@ -46,25 +49,33 @@ pub async fn facts(client: &Client, before: bool) -> Facts {
         own::<Deployment>(client, CONTROL_PLANE),
         answer(webhooks.get_opt("weft-injector")),
     );
-    let (serving, anchor, issuer, bundles, pods, trial) = tokio::join!(
+    let of = |namespace: Option<&str>| match namespace {
+        Some(namespace) => Api::<Pod>::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    let (workloads, own_pods) = (of(namespace), of(Some(NAMESPACE)));
+    let (serving, anchor, issuer, bundles, pods, replicas, trial) = tokio::join!(
         own::<Secret>(client, "weft-webhook-certificate"),
         own::<Secret>(client, "weft-trust-anchor"),
         own::<Secret>(client, "weft-issuer"),
         all::<ConfigMap>(client, bundle),
-        all::<Pod>(client, running),
+        listed(&workloads, running),
+        listed(&own_pods, ours),
         within(trial::ask(client)),
     );
     let (control_plane, proxies) =
-        tokio::join!(figures(client, replicas(&pods), 4181), figures(client, meshed(&pods), 4191),);
+        tokio::join!(figures(client, ready(&replicas), 4181), figures(client, served(&pods), 4191));
     let now = SystemTime::now();
     Facts {
         now,
+        namespace: namespace.map(str::to_owned),
         server,
         rights,
         nodes,
         namespaces,
         kinds,
         deployment,
+        replicas,
         control_plane,
         injector,
         trial,
@@ -90,7 +101,11 @@ async fn all<K>(client: &Client, which: ListParams) -> Known<Vec<K>>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
-    Ok(answer(Api::<K>::all(client.clone()).list(&which)).await?.items)
+    listed(&Api::all(client.clone()), which).await
+}
+
+async fn listed<K: Clone + Debug + DeserializeOwned>(api: &Api<K>, which: ListParams) -> Known<Vec<K>> {
+    Ok(answer(api.list(&which)).await?.items)
 }
 
 /// An object of Weft's own namespace.
@@ -108,25 +123,17 @@ async fn kinds(client: &Client) -> Known<Vec<ObjectMeta>> {
     Ok(list.items.into_iter().map(|kind| kind.metadata).collect())
 }
 
-fn replicas(pods: &Known<Vec<Pod>>) -> Vec<String> {
-    let named = |pod: &&Pod| {
-        let name = pod.metadata.labels.as_ref().and_then(|labels| labels.get("app.kubernetes.io/name"));
-        pods::namespace(pod) == NAMESPACE && name.is_some_and(|name| name == CONTROL_PLANE) && pods::is_ready(pod)
-    };
-    pods.iter().flatten().filter(named).map(pods::path).collect()
+fn ready(replicas: &Known<Vec<Pod>>) -> Vec<String> {
+    replicas.iter().flatten().filter(|pod| pods::is_ready(pod)).map(pods::path).collect()
 }
 
-/// The meshed pods whose proxy runs.
-fn meshed(pods: &Known<Vec<Pod>>) -> Vec<String> {
-    let runs = |pod: &&Pod| {
-        let status = pods::init_status(pod, pods::SIDECAR);
-        pods::is_meshed(pod) && !pods::is_ending(pod) && status.is_some_and(|status| status.ready)
-    };
-    pods.iter().flatten().filter(runs).map(pods::path).take(PROXIES).collect()
+fn served(pods: &Known<Vec<Pod>>) -> Vec<String> {
+    pods.iter().flatten().filter(|pod| pods::is_served(pod)).map(pods::path).take(PROXIES).collect()
 }
 
 /// What pods say on their admin port, through the API server.
 async fn figures(client: &Client, pods: Vec<String>, port: u16) -> Vec<Figures> {
+    let end = tokio::time::Instant::now() + FIGURES;
     let ask = |pod: String| async move {
         let (namespace, name) = pod.split_once('/').unwrap_or_default();
         let path = format!("/api/v1/namespaces/{namespace}/pods/{name}:{port}/proxy/metrics");
@@ -134,7 +141,8 @@ async fn figures(client: &Client, pods: Vec<String>, port: u16) -> Vec<Figures> 
             let request = Request::get(path).body(Vec::new()).map_err(kube::Error::HttpError);
             client.request_text(request.map_err(Unknown::Refused)?).await.map_err(Unknown::Refused)
         });
-        Figures { text: text.await, pod }
+        let text = tokio::time::timeout_at(end, text).await.unwrap_or(Err(Unknown::Deadline(FIGURES)));
+        Figures { text, pod }
     };
     futures_util::stream::iter(pods).map(ask).buffered(AT_A_TIME).collect().await
 }

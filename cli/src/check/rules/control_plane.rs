@@ -59,12 +59,7 @@ pub(super) fn ready(facts: &Facts) -> Finding {
 }
 
 fn replicas(facts: &Facts) -> Vec<&Pod> {
-    let ours = |pod: &&Pod| {
-        let labels = pod.metadata.labels.as_ref();
-        let name = labels.and_then(|labels| labels.get("app.kubernetes.io/name"));
-        pods::namespace(pod) == NAMESPACE && name.is_some_and(|name| name == CONTROL_PLANE)
-    };
-    facts.pods.iter().flatten().filter(ours).collect()
+    facts.replicas.iter().flatten().filter(|pod| !pods::is_ending(pod)).collect()
 }
 
 pub(super) fn release(facts: &Facts) -> Finding {
@@ -97,7 +92,7 @@ pub(super) fn releases(facts: &Facts) -> BTreeSet<String> {
 
 pub(super) fn spread(facts: &Facts) -> Finding {
     let check = Check(Group::ControlPlane, "its replicas are on nodes of their own");
-    if let Err(unknown) = &facts.pods {
+    if let Err(unknown) = &facts.replicas {
         return check.unknown(unknown);
     }
     let replicas = replicas(facts);

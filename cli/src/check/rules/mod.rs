@@ -31,8 +31,8 @@ pub fn before(facts: &Facts) -> Vec<Finding> {
     findings
 }
 
-/// Of an installation, and of the pods of one namespace or of all.
-pub fn after(facts: &Facts, namespace: Option<&str>) -> Vec<Finding> {
+/// Of an installation, and of the pods that were asked for.
+pub fn after(facts: &Facts) -> Vec<Finding> {
     let mut findings = vec![cluster::answers(facts)];
     if facts.server.is_err() {
         return findings;
@@ -57,6 +57,6 @@ pub fn after(facts: &Facts, namespace: Option<&str>) -> Vec<Finding> {
             certificates::bundles(facts),
         ]);
     }
-    findings.extend(workloads::all(facts, namespace));
+    findings.extend(workloads::all(facts));
     findings
 }

@@ -14,25 +14,23 @@ const BEHIND: f64 = 15.0;
 /// A pod may take this long to start before that is worth a word, in seconds.
 const STARTING: i64 = 60;
 
-pub(super) fn all(facts: &Facts, namespace: Option<&str>) -> Vec<Finding> {
+pub(super) fn all(facts: &Facts) -> Vec<Finding> {
     let (all, namespaces) = match (&facts.pods, &facts.namespaces) {
         (Ok(pods), Ok(namespaces)) => (pods, namespaces),
         (Err(unknown), _) | (_, Err(unknown)) => {
             return vec![Check(Group::Workloads, "labelled pods are meshed").unknown(unknown)];
         }
     };
-    if let Some(name) =
-        namespace.filter(|name| !namespaces.iter().any(|one| one.metadata.name.as_deref() == Some(name)))
-    {
+    let is_there = |name: &&String| namespaces.iter().any(|one| one.metadata.name.as_ref() == Some(name));
+    if let Some(name) = facts.namespace.as_ref().filter(|name| !is_there(name)) {
         let check = Check(Group::Workloads, "the namespace is there");
         return vec![check.fail(format!("there is no namespace {name}"), "kubectl get namespaces")];
     }
-    let chosen = |pod: &&Pod| !pods::is_ending(pod) && namespace.is_none_or(|name| pods::namespace(pod) == name);
-    let pods: Vec<&Pod> = all.iter().filter(chosen).collect();
+    let pods: Vec<&Pod> = all.iter().filter(|pod| !pods::is_ending(pod)).collect();
     let (meshed, others): (Vec<&Pod>, Vec<&Pod>) = pods.into_iter().partition(|pod| pods::is_meshed(pod));
     let mut findings = vec![injected(&others, namespaces, meshed.len())];
     findings.extend(on_host(&others, namespaces));
-    findings.extend([redirected(&meshed), ready(&meshed, facts), current(&meshed, facts), in_touch(facts, namespace)]);
+    findings.extend([redirected(&meshed), ready(&meshed, facts), current(&meshed, facts), in_touch(&meshed, facts)]);
     findings.push(confirmed(facts));
     findings
 }
@@ -144,12 +142,10 @@ fn configured_image(facts: &Facts) -> Option<&str> {
 }
 
 /// By each proxy's own figures: is its picture fresh, and does its certificate hold.
-fn in_touch(facts: &Facts, namespace: Option<&str>) -> Finding {
+fn in_touch(meshed: &[&Pod], facts: &Facts) -> Finding {
     let check = Check(Group::Workloads, "the proxies have the control plane's picture");
-    let chosen = |pod: &str| namespace.is_none_or(|name| pod.split('/').next() == Some(name));
-    let (mut asked, mut silent, mut behind) = (0, Vec::new(), Vec::new());
-    for figures in facts.proxies.iter().filter(|figures| chosen(&figures.pod)) {
-        asked += 1;
+    let (mut silent, mut behind) = (Vec::new(), Vec::new());
+    for figures in &facts.proxies {
         match &figures.text {
             Err(_) => silent.push(figures.pod.clone()),
             Ok(text) => behind.extend(lag(text, facts).map(|lag| format!("{}: {lag}", figures.pod))),
@@ -162,7 +158,8 @@ fn in_touch(facts: &Facts, namespace: Option<&str>) -> Finding {
         let next = "allow the API server to reach port 4191 of the pods, and yourself the right to get pods/proxy";
         return check.untold(format!("no answer of {}", some(&silent)), next);
     }
-    check.pass(format!("{asked} asked"))
+    let served = meshed.iter().filter(|pod| pods::is_served(pod)).count();
+    check.pass(format!("{} of {served} asked", facts.proxies.len()))
 }
 
 /// By the control plane's figures: has every proxy confirmed what it was sent.

@@ -13,7 +13,7 @@ fn a_cluster_without_weft_is_told_how_to_install_it() {
 fn a_replica_that_does_not_run_is_told_with_the_clusters_own_cause() {
     let mut facts = well();
     facts.deployment = deployment("observedGeneration: 3, replicas: 1, updatedReplicas: 1");
-    facts.pods.as_mut().unwrap()[0] = object(
+    facts.replicas.as_mut().unwrap()[0] = object(
         "metadata: {name: a, namespace: weft, labels: {app.kubernetes.io/name: weft-control-plane}}
 spec: {containers: []}
 status:
@@ -28,7 +28,7 @@ status:
 fn a_replica_that_ends_again_and_again_is_told_with_its_last_words() {
     let mut facts = well();
     facts.deployment = deployment("observedGeneration: 3, replicas: 1, updatedReplicas: 1");
-    facts.pods.as_mut().unwrap()[0] = object(
+    facts.replicas.as_mut().unwrap()[0] = object(
         "metadata: {name: a, namespace: weft, labels: {app.kubernetes.io/name: weft-control-plane}}
 spec: {containers: []}
 status:
@@ -55,16 +55,16 @@ fn an_upgrade_that_has_not_begun_or_is_stuck_fails() {
 #[test]
 fn replicas_on_one_node_are_warned_of() {
     let mut facts = well();
-    facts.pods.as_mut().unwrap().push(control_plane());
+    facts.replicas.as_mut().unwrap().push(control_plane());
     warns(&facts, &["all 2 are on one node"]);
 }
 
 #[test]
 fn nothing_is_said_of_the_nodes_of_no_replica() {
-    let spread = |facts: &Facts| after(facts, None).into_iter().find(|one| one.check.contains("on nodes of their own"));
-    let none = Facts { pods: Ok(vec![meshed("users")]), ..well() };
+    let spread = |facts: &Facts| after(facts).into_iter().find(|one| one.check.contains("on nodes of their own"));
+    let none = Facts { replicas: Ok(Vec::new()), ..well() };
     assert_eq!(spread(&none).unwrap().verdict, Verdict::Unknown);
-    let hidden = Facts { pods: Err(refused(403, "no")), ..well() };
+    let hidden = Facts { replicas: Err(refused(403, "no")), ..well() };
     assert_eq!(spread(&hidden).unwrap().verdict, Verdict::Unknown);
 }
 
@@ -79,7 +79,7 @@ fn an_installation_is_mended_the_way_it_was_made() {
     let next = |deployment: &str, kinds: &str| {
         let kinds = vec![object(kinds)];
         let facts = Facts { deployment: Ok(Some(object(deployment))), kinds: Ok(kinds), ..well() };
-        after(&facts, None).into_iter().find(|one| one.check.contains("InboundPolicy")).unwrap().next.unwrap()
+        after(&facts).into_iter().find(|one| one.check.contains("InboundPolicy")).unwrap().next.unwrap()
     };
     let env = "[{name: WEFT_TRUST_DOMAIN, value: example.com}]";
     let spec =

@@ -18,7 +18,7 @@ fn a_webhook_that_is_not_registered_is_named() {
 #[test]
 fn without_webhooks_nothing_is_said_of_their_certificate() {
     let verdict = |facts: &Facts| {
-        let found = after(facts, None).into_iter().find(|one| one.check.contains("trusts the webhook's certificate"));
+        let found = after(facts).into_iter().find(|one| one.check.contains("trusts the webhook's certificate"));
         found.unwrap().verdict
     };
     assert_eq!(verdict(&Facts { injector: Ok(None), ..well() }), Verdict::Unknown);

@@ -143,15 +143,17 @@ fn proxies_that_do_not_confirm_are_counted_over_all_replicas() {
 }
 
 #[test]
-fn one_namespace_is_looked_at_alone_when_it_is_asked_for() {
-    let facts = with("{metadata: {name: old, namespace: shop}, spec: {containers: []}}");
-    assert!(!report::ok(&after(&facts, Some("shop"))));
-    assert!(report::ok(&after(&facts, Some("weft"))));
+fn it_is_told_how_many_of_the_proxies_were_asked() {
+    let mut facts = well();
+    facts.pods.as_mut().unwrap().push(meshed("another"));
+    let all = after(&facts);
+    let asked = all.iter().find(|finding| finding.check == "the proxies have the control plane's picture");
+    assert_eq!(asked.unwrap().detail, "1 of 2 asked");
 }
 
 #[test]
 fn a_namespace_that_is_not_there_fails() {
-    let findings = after(&well(), Some("shp"));
+    let findings = after(&Facts { namespace: Some("shp".to_owned()), ..well() });
     assert_eq!(findings.last().unwrap().detail, "there is no namespace shp");
     assert!(!report::ok(&findings));
 }
