@@ -67,7 +67,7 @@ impl Row {
 /// The proxy's own default, which is not repeated in the pod.
 const PROXYS: &str = "the proxy's";
 
-pub(super) static TABLE: [Row; 17] = [
+pub(super) static TABLE: [Row; 18] = [
     Row::new("proxy-image", Place::Image, image)
         .unset("the control plane's `WEFT_PROXY_IMAGE`")
         .says("The image of the sidecar and of the init container", "To try a release on one workload first"),
@@ -84,6 +84,10 @@ pub(super) static TABLE: [Row; 17] = [
             "Whether and how each request is written to stdout: `off`, `json` or `common`",
             "A line a request costs more than the request",
         ),
+    Row::new("series-limit", Place::Proxy("WEFT_SERIES_LIMIT"), count).unset(PROXYS).says(
+        "Sets of labels that a family of metrics may have before new ones are counted as `overflow`",
+        "A client of hundreds of Services needs more; each set costs Prometheus memory",
+    ),
     Row::new("workers", Place::Proxy("WEFT_WORKERS"), |text| setting::workers(text).map(drop)).unset(PROXYS).says(
         "Threads that carry traffic: `auto` or a number",
         "A gateway may have the whole node; a sidecar should not",
@@ -152,6 +156,12 @@ fn duration(text: &str) -> Result<(), Expected> {
     setting::duration(text).map(drop)
 }
 
+/// As the proxy reads it.
+fn count(text: &str) -> Result<(), Expected> {
+    let good = text.parse::<u32>().is_ok_and(|number| (1..=10_000_000).contains(&number));
+    if good { Ok(()) } else { Err(Expected("a number between 1 and 10000000")) }
+}
+
 fn log_level(text: &str) -> Result<(), Expected> {
     let expected = "off, error, warn, info, debug or trace, or a list as info,weft_proxy::mesh=debug";
     text.parse::<Targets>().map(drop).map_err(|_| Expected(expected))
@@ -183,6 +193,12 @@ mod tests {
         for bad in ["", "0", "-1", "64MB", "64mi", "1e", "a", ".", "1..2", "NaN", "inf", "1 Gi"] {
             assert!(quantity(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_limit_is_a_number_that_the_proxy_takes() {
+        assert!(["1", "1000", "10000000"].iter().all(|good| count(good).is_ok()));
+        assert!(["", "0", "-1", "1.5", "1k", "10000001"].iter().all(|bad| count(bad).is_err()));
     }
 
     #[test]
