@@ -85,9 +85,30 @@ pub(super) fn release(facts: &Facts) -> Finding {
 pub(super) fn releases(facts: &Facts) -> BTreeSet<String> {
     let release = |figures: &Figures| {
         let text = figures.text.as_ref().ok()?;
-        figures::label(text, "weft_build_info", "version").map(str::to_owned)
+        figures::label(figures::series(text, "weft_build_info").next()?, "version").map(str::to_owned)
     };
     facts.control_plane.iter().filter_map(release).collect()
+}
+
+/// By the places that its replicas complain of.
+pub(super) fn understood(facts: &Facts) -> Finding {
+    let check = Check(Group::ControlPlane, "routes and policies are understood");
+    let texts = facts.control_plane.iter().filter_map(|figures| figures.text.as_ref().ok());
+    let texts: Vec<&String> = texts.collect();
+    if texts.is_empty() {
+        return check.untold("no replica answers", format!("kubectl get pods -n {NAMESPACE}"));
+    }
+    let problems: Vec<&str> = texts.iter().flat_map(|text| figures::series(text, "weft_registry_problems")).collect();
+    let places = |broken: bool| {
+        let of = problems.iter().filter(|one| (figures::label(one, "severity") == Some("broken")) == broken);
+        of.filter_map(|one| figures::label(one, "place").map(str::to_owned)).collect::<BTreeSet<String>>()
+    };
+    let next = format!("kubectl logs -n {NAMESPACE} deployment/{CONTROL_PLANE}");
+    let (broken, odd) = (places(true), places(false));
+    if !broken.is_empty() {
+        return check.warn(format!("broken, the last good state is kept: {}", some(&broken)), next);
+    }
+    if odd.is_empty() { check.pass("all of them") } else { check.warn(format!("in part only: {}", some(&odd)), next) }
 }
 
 pub(super) fn spread(facts: &Facts) -> Finding {

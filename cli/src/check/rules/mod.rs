@@ -47,6 +47,7 @@ pub fn after(facts: &Facts) -> Vec<Finding> {
             control_plane::level(facts),
             control_plane::policies(facts),
             control_plane::routes(facts),
+            control_plane::understood(facts),
             injector::configured(facts),
             injector::strict(facts),
             injector::trusted(facts),

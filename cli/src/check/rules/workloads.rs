@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 
 use super::owner;
-use crate::check::facts::Facts;
+use crate::check::facts::{Facts, Figures};
 use crate::check::figures;
 use crate::check::finding::{Check, Finding, Group, some};
 use crate::check::pods;
@@ -179,7 +179,21 @@ fn confirmed(facts: &Facts) -> Finding {
     let longest = values("weft_control_lag_seconds").fold(0.0, f64::max);
     check.fail(
         format!("{behind} of {streams} have not for more than 5 s, one of them for {longest:.0} s"),
-        format!("kubectl logs -n {NAMESPACE} deployment/{CONTROL_PLANE}"),
+        facts.control_plane.iter().filter(|one| lags(one)).map(named_by).collect::<Vec<_>>().join("; "),
+    )
+}
+
+fn lags(replica: &Figures) -> bool {
+    let text = replica.text.as_deref().unwrap_or_default();
+    figures::value(text, "weft_control_streams_behind").is_some_and(|behind| behind > 0.0)
+}
+
+/// The command that names them: a replica shows its streams on loopback only.
+fn named_by(replica: &Figures) -> String {
+    let name = replica.pod.rsplit('/').next().unwrap_or_default();
+    format!(
+        "kubectl port-forward -n {NAMESPACE} {name} 4181, and: \
+         curl -s localhost:4181/snapshot | jq '.streams[] | select(.behind_seconds > 5).pod'"
     )
 }
 

@@ -75,6 +75,23 @@ fn another_release_than_the_tools_is_warned_of() {
 }
 
 #[test]
+fn objects_that_are_broken_are_named_once_over_all_replicas() {
+    let saying = |severity: &str| {
+        let mut replica = replica(env!("CARGO_PKG_VERSION"), 0);
+        let place = "place=\"HTTPRoute shop/users\"";
+        replica
+            .text
+            .as_mut()
+            .unwrap()
+            .push_str(&format!("weft_registry_problems{{{place},severity=\"{severity}\"}} 1\n"));
+        replica
+    };
+    let facts = Facts { control_plane: vec![saying("broken"), saying("broken"), saying("warning")], ..well() };
+    warns(&facts, &["broken, the last good state is kept: HTTPRoute shop/users |", "kubectl logs"]);
+    warns(&Facts { control_plane: vec![saying("warning")], ..well() }, &["in part only: HTTPRoute shop/users |"]);
+}
+
+#[test]
 fn an_installation_is_mended_the_way_it_was_made() {
     let next = |deployment: &str, kinds: &str| {
         let kinds = vec![object(kinds)];

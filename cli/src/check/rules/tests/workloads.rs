@@ -139,7 +139,7 @@ fn a_proxy_that_is_behind_or_has_no_certificate_is_named() {
 fn proxies_that_do_not_confirm_are_counted_over_all_replicas() {
     let version = env!("CARGO_PKG_VERSION");
     let facts = Facts { control_plane: vec![replica(version, 0), replica(version, 2)], ..well() };
-    fails(&facts, &["2 of 6", "for 7 s"]);
+    fails(&facts, &["2 of 6", "for 7 s", "kubectl port-forward -n weft weft-control-plane-a 4181", "/snapshot"]);
 }
 
 #[test]
