@@ -24,18 +24,22 @@ const CREATED: [(&str, &str); 12] = [
     ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
 ];
 
+/// To install, and to install again over it.
+const VERBS: [&str; 2] = ["create", "patch"];
+
 /// Asks for each of them, `before` an installation only.
 pub(super) async fn ask(client: &Client, before: bool) -> Vec<Right> {
-    let asked = CREATED.iter().filter(|_| before).map(|(group, kind)| async move {
+    let wanted = CREATED.iter().filter(|_| before).flat_map(|kind| VERBS.map(|verb| (verb, kind)));
+    let asked = wanted.map(|(verb, (group, kind))| async move {
         let dot = if group.is_empty() { "" } else { "." };
-        Right { name: format!("create {kind}{dot}{group}"), allowed: may_create(client, group, kind).await }
+        Right { name: format!("{verb} {kind}{dot}{group}"), allowed: may(client, verb, group, kind).await }
     });
     join_all(asked).await
 }
 
-async fn may_create(client: &Client, group: &str, kind: &str) -> Known<bool> {
+async fn may(client: &Client, verb: &str, group: &str, kind: &str) -> Known<bool> {
     let attributes = ResourceAttributes {
-        verb: Some("create".to_owned()),
+        verb: Some(verb.to_owned()),
         group: Some(group.to_owned()),
         resource: Some(kind.to_owned()),
         ..ResourceAttributes::default()
