@@ -104,6 +104,21 @@ pub(super) fn levels(facts: &Facts) -> Finding {
     )
 }
 
+/// What a namespace will need once it is labelled, and which would have to be changed for it.
+pub(super) fn levels_before(facts: &Facts) -> Finding {
+    let check = Check(Group::Install, "namespaces can be meshed");
+    let namespaces = match &facts.namespaces {
+        Ok(namespaces) => namespaces,
+        Err(unknown) => return check.unknown(unknown),
+    };
+    let need = "meshed pods need Pod Security's level privileged, or none";
+    let others: Vec<String> = namespaces.iter().filter(|one| !pods::is_enabled(one)).filter_map(forbids).collect();
+    if others.is_empty() {
+        return check.pass(format!("{need}: every namespace has it"));
+    }
+    check.pass(format!("{need}, which is not so in {}", some(&others)))
+}
+
 fn forbids(namespace: &Namespace) -> Option<String> {
     let level = namespace.metadata.labels.as_ref()?.get(LEVEL)?;
     let name = namespace.metadata.name.as_deref().unwrap_or_default();

@@ -23,6 +23,7 @@ pub fn before(facts: &Facts) -> Vec<Finding> {
             cluster::clock(facts),
             cluster::kernels(facts),
             cluster::levels(facts),
+            cluster::levels_before(facts),
             cluster::rights(facts),
             cluster::gateway_api_before(facts),
             cluster::free(facts),

@@ -37,6 +37,18 @@ fn a_labelled_namespace_must_admit_the_redirect() {
     fails(&facts, &["NET_ADMIN", "shop (baseline)", "kubectl label namespace shop --overwrite"]);
 }
 
+#[test]
+fn before_an_installation_it_is_told_what_meshed_namespaces_need() {
+    let detail = |facts: &Facts| {
+        let all = before(facts);
+        all.iter().find(|one| one.check == "namespaces can be meshed").unwrap().detail.clone()
+    };
+    assert!(detail(&well()).contains("level privileged, or none, which is not so in weft (restricted)"));
+    let mut free = well();
+    free.namespaces.as_mut().unwrap().retain(|one| one.metadata.name.as_deref() != Some("weft"));
+    assert!(detail(&free).contains("level privileged, or none: every namespace has it"));
+}
+
 fn complaints_before(facts: &Facts) -> Vec<String> {
     let all = before(facts).into_iter().filter(|finding| finding.verdict != Verdict::Passed);
     all.map(|finding| finding.detail).collect()
