@@ -1,5 +1,7 @@
 //! Pods that should be meshed and are not, and proxies that are not well.
 
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 
 use super::owner;
@@ -7,12 +9,18 @@ use crate::check::facts::{Facts, Figures};
 use crate::check::figures;
 use crate::check::finding::{Check, Finding, Group, some};
 use crate::check::pods;
+use crate::duration::duration;
 use crate::install::{CONTROL_PLANE, NAMESPACE};
 
 /// A proxy whose picture is older than this has lost the control plane, not just one connection to it.
 const BEHIND: f64 = 15.0;
 /// A pod may take this long to start before that is worth a word, in seconds.
 const STARTING: i64 = 60;
+
+/// What part of a leaf's life is left when something is wrong: proxies renew it with 30 % left.
+const LEAF_WARNS: f64 = 0.15;
+/// A leaf's life, unless WEFT_LEAF_LIFETIME says another.
+const LEAF_LIFETIME: Duration = Duration::from_secs(24 * 3600);
 
 pub(super) fn all(facts: &Facts) -> Vec<Finding> {
     let (all, namespaces) = match (&facts.pods, &facts.namespaces) {
@@ -30,7 +38,13 @@ pub(super) fn all(facts: &Facts) -> Vec<Finding> {
     let (meshed, others): (Vec<&Pod>, Vec<&Pod>) = pods.into_iter().partition(|pod| pods::is_meshed(pod));
     let mut findings = vec![injected(&others, namespaces, meshed.len())];
     findings.extend(on_host(&others, namespaces));
-    findings.extend([redirected(&meshed), ready(&meshed, facts), current(&meshed, facts), in_touch(&meshed, facts)]);
+    findings.extend([
+        redirected(&meshed),
+        ready(&meshed, facts),
+        current(&meshed, facts),
+        in_touch(&meshed, facts),
+        renewed(facts),
+    ]);
     findings.push(confirmed(facts));
     findings
 }
@@ -121,7 +135,8 @@ fn runs(pod: &Pod) -> bool {
 /// Whether their proxy is the one that the injector would add now.
 fn current(meshed: &[&Pod], facts: &Facts) -> Finding {
     let check = Check(Group::Workloads, "the proxies are of the control plane's release");
-    let Some(image) = facts.trial.as_ref().ok().and_then(pods::sidecar_image).or_else(|| configured_image(facts))
+    let Some(image) =
+        facts.trial.as_ref().ok().and_then(pods::sidecar_image).or_else(|| variable(facts, "WEFT_PROXY_IMAGE"))
     else {
         return check.untold("neither the injector nor its Deployment says which", "see the injector's checks");
     };
@@ -134,11 +149,11 @@ fn current(meshed: &[&Pod], facts: &Facts) -> Finding {
     check.warn(format!("they run another image than {image}: {}", some(&names)), owner::restart(&old))
 }
 
-/// The image that the control plane's Deployment names, for where a trial pod is refused.
-fn configured_image(facts: &Facts) -> Option<&str> {
+/// A variable of the control plane's Deployment, where that says it in words.
+fn variable<'a>(facts: &'a Facts, name: &str) -> Option<&'a str> {
     let template = facts.deployment.as_ref().ok()?.as_ref()?.spec.as_ref()?.template.spec.as_ref()?;
     let variables = template.containers.iter().flat_map(|container| container.env.iter().flatten());
-    variables.filter(|variable| variable.name == "WEFT_PROXY_IMAGE").find_map(|variable| variable.value.as_deref())
+    variables.filter(|variable| variable.name == name).find_map(|variable| variable.value.as_deref())
 }
 
 /// By each proxy's own figures: is its picture fresh, and does its certificate hold.
@@ -195,6 +210,23 @@ fn named_by(replica: &Figures) -> String {
         "kubectl port-forward -n {NAMESPACE} {name} 4181, and: \
          curl -s localhost:4181/snapshot | jq '.streams[] | select(.behind_seconds > 5).pod'"
     )
+}
+
+/// By each proxy's own figures: a leaf that is about to end has not been renewed when it should have been.
+fn renewed(facts: &Facts) -> Finding {
+    let check = Check(Group::Workloads, "the proxies renew their certificates");
+    let now = facts.now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let lifetime = variable(facts, "WEFT_LEAF_LIFETIME").and_then(|text| duration(text).ok()).unwrap_or(LEAF_LIFETIME);
+    let left = |figures: &Figures| {
+        let end = figures::value(figures.text.as_ref().ok()?, "weft_certificate_expiry_timestamp_seconds")?;
+        let is_late = end > now && end - now < lifetime.as_secs_f64() * LEAF_WARNS;
+        is_late.then(|| format!("{}: {:.0} more minutes", figures.pod, (end - now) / 60.0))
+    };
+    let late: Vec<String> = facts.proxies.iter().filter_map(left).collect();
+    if late.is_empty() {
+        return check.pass("none is about to end");
+    }
+    check.warn(some(&late), format!("kubectl logs -n {NAMESPACE} deployment/{CONTROL_PLANE}"))
 }
 
 fn lag(metrics: &str, facts: &Facts) -> Option<String> {

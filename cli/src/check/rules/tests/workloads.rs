@@ -136,6 +136,23 @@ fn a_proxy_that_is_behind_or_has_no_certificate_is_named() {
 }
 
 #[test]
+fn a_leaf_that_should_have_been_renewed_is_told_of_before_it_ends() {
+    let ending = |left: Duration| {
+        let end = (now() + left).duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let text = format!("weft_certificate_expiry_timestamp_seconds {end}\n");
+        Facts { proxies: vec![figures("shop/users", &text)], ..well() }
+    };
+    warns(&ending(Duration::from_secs(3 * 3600)), &["shop/users: 180 more minutes", "kubectl logs"]);
+    assert!(complaints(&ending(Duration::from_secs(4 * 3600))).is_empty());
+    // Leaves of an hour are renewed with 18 minutes left.
+    let mut short = ending(Duration::from_secs(20 * 60));
+    let env = "[{name: WEFT_LEAF_LIFETIME, value: 1h}]";
+    let spec = object(&format!("{{containers: [{{name: control-plane, env: {env}}}]}}"));
+    short.deployment.as_mut().unwrap().as_mut().unwrap().spec.as_mut().unwrap().template.spec = Some(spec);
+    assert!(complaints(&short).is_empty());
+}
+
+#[test]
 fn proxies_that_do_not_confirm_are_counted_over_all_replicas() {
     let version = env!("CARGO_PKG_VERSION");
     let facts = Facts { control_plane: vec![replica(version, 0), replica(version, 2)], ..well() };
