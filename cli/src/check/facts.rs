@@ -63,7 +63,7 @@ pub struct Server {
     pub ours: SystemTime,
 }
 
-/// A right that installing needs.
+/// A right that installing, or the control plane, needs.
 #[derive(Debug)]
 pub struct Right {
     /// As `create clusterroles.rbac.authorization.k8s.io`.
@@ -92,6 +92,8 @@ pub struct Facts {
     pub server: Known<Server>,
     /// Rights of the user; asked before an installation only.
     pub rights: Vec<Right>,
+    /// Rights of the control plane's account; asked after an installation only.
+    pub account: Vec<Right>,
     /// All nodes.
     pub nodes: Known<Vec<Node>>,
     /// All namespaces.

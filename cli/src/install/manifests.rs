@@ -56,6 +56,19 @@ pub fn all(chosen: &Options) -> Result<Vec<Object>, InstallError> {
     Ok(objects)
 }
 
+/// What the control plane may do, by its Role and its ClusterRole.
+///
+/// # Errors
+/// The built-in file is broken.
+pub fn roles() -> Result<Vec<Object>, InstallError> {
+    let mut objects = Vec::new();
+    for (file, text) in BASE_FILES {
+        objects.extend(object::parse(file, text)?);
+    }
+    objects.retain(|one| ["Role", "ClusterRole"].contains(&one.kind()));
+    Ok(objects)
+}
+
 /// The control plane's Deployment alone; whether it can start is not checked.
 ///
 /// # Errors

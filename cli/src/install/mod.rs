@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use error::InstallError;
+pub use manifests::roles;
 pub use object::{Object, documents};
 use options::Options;
 pub use options::flags;

@@ -1,6 +1,7 @@
 //! Asks the cluster for all facts at once. Every question has a deadline of its own, and one without an answer is a fact
 //! too.
 
+mod account;
 mod rights;
 mod server;
 #[cfg(test)]
@@ -40,9 +41,10 @@ pub async fn facts(client: &Client, before: bool, namespace: Option<&str>) -> Fa
     let ours = ListParams::default().labels(&format!("app.kubernetes.io/name={CONTROL_PLANE}"));
     let bundle = ListParams::default().fields("metadata.name=weft-trust-bundle");
     let webhooks = Api::<MutatingWebhookConfiguration>::all(client.clone());
-    let (server, rights, nodes, namespaces, kinds, deployment, injector) = tokio::join!(
+    let (server, rights, account, nodes, namespaces, kinds, deployment, injector) = tokio::join!(
         within(server::ask(client)),
         rights::ask(client, before),
+        account::ask(client, before),
         all::<Node>(client, ListParams::default()),
         all::<Namespace>(client, ListParams::default()),
         kinds(client),
@@ -71,6 +73,7 @@ pub async fn facts(client: &Client, before: bool, namespace: Option<&str>) -> Fa
         namespace: namespace.map(str::to_owned),
         server,
         rights,
+        account,
         nodes,
         namespaces,
         kinds,

@@ -52,6 +52,25 @@ async fn a_refusal_is_told_in_the_api_servers_words() {
     assert!(facts.rights.is_empty(), "rights are asked for before an installation only");
 }
 
+#[test]
+fn the_accounts_rights_are_those_of_the_manifests() {
+    let roles = crate::install::roles().unwrap();
+    assert_eq!(roles.len(), 2);
+    let mut rules = roles.iter().flat_map(|role| role.0["rules"].as_array().unwrap());
+    assert!(rules.all(|rule| rule["apiGroups"].as_array().unwrap().len() == 1), "{roles:?}");
+    let wanted: Vec<_> = roles.iter().flat_map(account::wanted).collect();
+    let has = |verb: &str, resource: &str, name: Option<&str>, namespace: Option<&str>| {
+        wanted.iter().any(|one| {
+            (one.verb.as_deref(), one.resource.as_deref()) == (Some(verb), Some(resource))
+                && (one.name.as_deref(), one.namespace.as_deref()) == (name, namespace)
+        })
+    };
+    assert!(has("create", "tokenreviews", None, None));
+    assert!(has("patch", "mutatingwebhookconfigurations", Some("weft-injector"), None));
+    assert!(has("update", "secrets", Some("weft-issuer"), Some("weft")));
+    assert!(wanted.iter().any(|one| one.subresource.as_deref() == Some("status")));
+}
+
 /// An API server that lists `count` meshed pods at one path, and whose proxies of pods are silent.
 async fn many(count: usize, path: &'static str, namespace: Option<&str>) -> Facts {
     let status =

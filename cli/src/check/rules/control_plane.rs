@@ -90,6 +90,19 @@ pub(super) fn releases(facts: &Facts) -> BTreeSet<String> {
     facts.control_plane.iter().filter_map(release).collect()
 }
 
+pub(super) fn rights(facts: &Facts) -> Finding {
+    let check = Check(Group::ControlPlane, "its account has its rights");
+    if let Some(unknown) = facts.account.iter().find_map(|right| right.allowed.as_ref().err()) {
+        return check.unknown(unknown);
+    }
+    let missing = facts.account.iter().filter(|right| matches!(right.allowed, Ok(false)));
+    let missing: Vec<&String> = missing.map(|right| &right.name).collect();
+    if missing.is_empty() {
+        return check.pass(format!("{} rights", facts.account.len()));
+    }
+    check.fail(format!("it may not {}: a role or its binding is missing", some(missing)), install::again(facts))
+}
+
 /// By the places that its replicas complain of.
 pub(super) fn understood(facts: &Facts) -> Finding {
     let check = Check(Group::ControlPlane, "routes and policies are understood");

@@ -46,6 +46,7 @@ pub fn after(facts: &Facts) -> Vec<Finding> {
             control_plane::release(facts),
             control_plane::spread(facts),
             control_plane::level(facts),
+            control_plane::rights(facts),
             control_plane::policies(facts),
             control_plane::routes(facts),
             control_plane::understood(facts),

@@ -75,6 +75,14 @@ fn another_release_than_the_tools_is_warned_of() {
 }
 
 #[test]
+fn a_right_that_the_control_plane_lacks_fails_by_name() {
+    let right = |allowed| vec![Right { name: "create tokenreviews".to_owned(), allowed }];
+    fails(&Facts { account: right(Ok(false)), ..well() }, &["may not create tokenreviews", "binding", "weft install"]);
+    let hidden = Facts { account: right(Err(refused(403, "no reviews of others"))), ..well() };
+    says(&hidden, Verdict::Unknown, &["no reviews of others"]);
+}
+
+#[test]
 fn objects_that_are_broken_are_named_once_over_all_replicas() {
     let saying = |severity: &str| {
         let mut replica = replica(env!("CARGO_PKG_VERSION"), 0);

@@ -113,6 +113,7 @@ fn well() -> Facts {
         namespace: None,
         server: Ok(Server { version: (1, 34), name: "v1.34.4".to_owned(), clock: now(), ours: now() }),
         rights: vec![Right { name: "create namespaces".to_owned(), allowed: Ok(true) }],
+        account: vec![Right { name: "create tokenreviews".to_owned(), allowed: Ok(true) }],
         nodes: Ok(vec![node("linux", "6.1.0-18-amd64")]),
         namespaces: Ok(namespaces()),
         kinds: Ok(vec![object("name: inboundpolicies.weft.dev"), http_route("experimental")]),
