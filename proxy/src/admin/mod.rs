@@ -30,13 +30,16 @@ use tracing::{debug, info, warn};
 pub use readiness::{Condition, Readiness};
 
 use crate::{
+    limit::{PeerCap, PeerPermit},
     probe::Probes,
     shutdown::Shutdown,
     telemetry::{LogControl, Metrics},
 };
 
 /// Connections that are served at the same time on one address; more are closed at once.
-const CONNECTIONS: usize = 64;
+const CONNECTIONS: usize = 256;
+/// And of one client: the app lives by probes that come here, so nobody may keep the kubelet out.
+const CONNECTIONS_OF_ONE: usize = 16;
 /// How long a connection may take for its request, and stay without one.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 /// Pause after the kernel refuses to accept, as when descriptors have run out.
@@ -116,7 +119,7 @@ fn family_is_missing(error: &io::Error) -> bool {
 }
 
 async fn serve(admin: Arc<Admin>, listener: TcpListener, stop: CancellationToken) -> Result<(), Infallible> {
-    let mut connections = JoinSet::new();
+    let (mut connections, clients) = (JoinSet::new(), PeerCap::new(CONNECTIONS_OF_ONE));
     if let Ok(address) = listener.local_addr() {
         info!(%address, "admin port open");
     }
@@ -126,9 +129,12 @@ async fn serve(admin: Arc<Admin>, listener: TcpListener, stop: CancellationToken
             () = stop.cancelled() => return Ok(()),
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((io, _)) if connections.len() < CONNECTIONS => {
-                    connections.spawn(connection(Arc::clone(&admin), io));
-                }
+                Ok((io, client)) if connections.len() < CONNECTIONS => match clients.enter(client.ip()) {
+                    Ok(permit) => {
+                        connections.spawn(connection(Arc::clone(&admin), io, permit));
+                    }
+                    Err(error) => debug!(%error, "admin connection closed"),
+                },
                 Ok((_, client)) => debug!(client.addr = %client, "too many admin connections"),
                 Err(error) => {
                     warn!(%error, "admin port cannot accept");
@@ -139,7 +145,7 @@ async fn serve(admin: Arc<Admin>, listener: TcpListener, stop: CancellationToken
     }
 }
 
-async fn connection(admin: Arc<Admin>, io: TcpStream) {
+async fn connection(admin: Arc<Admin>, io: TcpStream, _permit: PeerPermit) {
     // The address that the client reached, not the client's own: what arrives on loopback came from this pod.
     let on_loopback = io.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
     let service = service_fn(|request| {

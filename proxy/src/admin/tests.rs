@@ -147,6 +147,28 @@ async fn metrics_are_served_over_both_families() {
 }
 
 #[tokio::test]
+async fn a_client_that_fills_the_port_leaves_room_for_the_kubelet() {
+    let listeners = bind(&[Ipv4Addr::UNSPECIFIED.into()], 0).unwrap();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, listeners[0].local_addr().unwrap().port()));
+    let (admin, _log) = admin();
+    let shutdown = admin.shutdown.clone();
+    start(admin, listeners);
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push(TcpStream::connect(address).await.unwrap());
+    }
+    let kubelet = tokio::net::TcpSocket::new_v4().unwrap();
+    kubelet.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+    let mut kubelet = kubelet.connect(address).await.unwrap();
+    kubelet.write_all(b"GET /live HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    kubelet.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+    shutdown.leave();
+    shutdown.run().await;
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_is_named() {
     let first = bind(&[Ipv4Addr::LOCALHOST.into()], 0).unwrap();
     let port = first[0].local_addr().unwrap().port();
