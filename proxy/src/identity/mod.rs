@@ -99,8 +99,10 @@ impl Renewal {
         if self.store.current().is_none() {
             self.condition.not_ready(format!("no certificate yet: {why}"));
         }
+        // A leaf that TLS rejects looks like any broken connection. A token of Kubernetes is not used up by being shown.
+        let may_show_token = self.store.config.control_plane.service_account_token_file.is_some();
         self.by = match self.by {
-            Proving::Leaf if error.is_about_the_proof() => Proving::Token,
+            Proving::Leaf if may_show_token || error.is_about_the_proof() => Proving::Token,
             Proving::Leaf | Proving::Token => Proving::Leaf,
         };
         let longest = if self.store.current().is_none() { LONGEST_FIRST_PAUSE } else { LONGEST_PAUSE };
@@ -140,7 +142,8 @@ async fn renew(store: &IdentityStore, by: Proving) -> Result<Leaf, FetchError> {
     let old = store.current().filter(|_| by == Proving::Leaf);
     let old = old.as_ref().map(|current| current.tls.leaf());
     let proof = if old.is_some() { fetch::renewal() } else { fetch::token(&store.config.control_plane)? };
-    let channel = control_channel(&store.config, &store.trusted()?, old).await?;
+    let trusted = if old.is_some() { store.trusted()? } else { store.trusted_or_given()? };
+    let channel = control_channel(&store.config, &trusted, old).await?;
     let (leaf, bundle) = fetch::certify(channel, &store.name, proof).await?;
     store.update_leaf(&leaf, bundle)?;
     Ok(leaf)

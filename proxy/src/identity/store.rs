@@ -180,18 +180,22 @@ impl IdentityStore {
         Ok(())
     }
 
-    /// Whom the control plane is believed by: what it said last; without a certificate also what this proxy was given at
-    /// its start, which is kept fresh from outside while the proxy may have been cut off.
+    /// Whom the control plane is believed by: what it said last, and at first what this proxy was given.
     pub(super) fn trusted(&self) -> Result<TrustBundle, FetchError> {
         let known = self.trust().bundle.clone();
-        match known {
-            Some(known) if self.current().is_some() => Ok(known),
-            Some(known) => match fetch::bootstrap(&self.config.control_plane.trust_bundle_file) {
-                Ok(given) => Ok(known.with(&given)?),
-                Err(_) => Ok(known),
-            },
-            None => fetch::bootstrap(&self.config.control_plane.trust_bundle_file),
-        }
+        known.map_or_else(|| self.given(), Ok)
+    }
+
+    /// The same and, for who begins anew, what this proxy was given: that is kept fresh from outside, while the proxy may
+    /// have been cut off.
+    pub(super) fn trusted_or_given(&self) -> Result<TrustBundle, FetchError> {
+        let known = self.trusted()?;
+        let Ok(given) = self.given() else { return Ok(known) };
+        Ok(known.with(&given)?)
+    }
+
+    fn given(&self) -> Result<TrustBundle, FetchError> {
+        fetch::bootstrap(&self.config.control_plane.trust_bundle_file)
     }
 
     fn trust(&self) -> MutexGuard<'_, Trust> {

@@ -25,6 +25,11 @@ impl Given {
     }
 
     fn with(control_plane: ControlPlane) -> Self {
+        Self::proven_by("WEFT_JOIN_TOKEN_FILE", control_plane)
+    }
+
+    /// `setting`: names the file of the token.
+    fn proven_by(setting: &str, control_plane: ControlPlane) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| Some(folder.path().join(name).display().to_string());
         let config = Config::read(|name| match name {
@@ -34,7 +39,7 @@ impl Given {
             "WEFT_POD_ADDRESSES" => Some("10.0.0.1".into()),
             "WEFT_CONTROL_PLANE_ADDRESS" => Some(control_plane.address.to_string()),
             "WEFT_TRUST_BUNDLE_FILE" => path("ca.pem"),
-            "WEFT_JOIN_TOKEN_FILE" => path("token"),
+            name if name == setting => path("token"),
             _ => None,
         });
         let store = IdentityStore::new(&config.unwrap(), &Metrics::new(100)).unwrap();
@@ -230,6 +235,32 @@ async fn a_workload_without_a_certificate_asks_at_least_once_a_second() {
     let began = tokio::time::Instant::now();
     given.control_plane.refused(18).await;
     assert!(began.elapsed() < Duration::from_secs(10), "{:?} for ten tries", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leaf_that_is_worth_nothing_any_more_gives_way_to_the_token_and_to_the_bundle_that_is_mounted() {
+    for told in [true, false] {
+        let given = Given::proven_by(
+            "WEFT_SERVICE_ACCOUNT_TOKEN_FILE",
+            ControlPlane::start("weft", "weft-control-plane").await,
+        );
+        given.renew().await.unwrap();
+        given.control_plane.replace_root();
+        let new = given.control_plane.authority().bundle();
+        if told {
+            given.store.update_bundle(&view(&new)).unwrap();
+        } else {
+            given.write("ca.pem", &new.to_pem());
+        }
+        let mut changes = given.store.changes();
+        let began = tokio::time::Instant::now();
+        let (_tasks, _, _) = start(&given);
+        changes.changed().await.unwrap();
+        assert!(began.elapsed() < Duration::from_secs(60), "{told}: only once the leaf had expired");
+        assert_eq!(given.store.current().unwrap().tls.bundle(), &new, "{told}");
+        let proofs = given.control_plane.proofs();
+        assert!(matches!(proofs.last(), Some(Proof::Token { caller: None, .. })), "{told}: {proofs:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

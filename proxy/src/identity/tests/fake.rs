@@ -83,6 +83,8 @@ pub(super) struct ControlPlane {
 
 struct State {
     authority: Authority,
+    /// By whose leaves callers are still let in.
+    old: Option<Authority>,
     own: SpiffeId,
     certified: SpiffeId,
     bundle: Option<TrustBundle>,
@@ -97,6 +99,7 @@ impl ControlPlane {
         let address = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State {
             authority: Authority::new(),
+            old: None,
             own: id(namespace, service_account),
             certified: id("shop", "orders"),
             bundle: None,
@@ -147,6 +150,13 @@ impl ControlPlane {
 
     /// A new root and issuer; callers by the old ones are still let in.
     pub(super) fn rotate(&self) {
+        let mut state = self.state();
+        let old = std::mem::replace(&mut state.authority, Authority::new());
+        state.old = Some(old);
+    }
+
+    /// A new root and issuer; callers by the old ones are turned away.
+    pub(super) fn replace_root(&self) {
         self.state().authority = Authority::new();
     }
 
@@ -158,15 +168,15 @@ impl ControlPlane {
 }
 
 async fn accept(listener: TcpListener, state: Arc<Mutex<State>>, refusals: watch::Sender<usize>) {
-    let first = state.lock().unwrap().authority.bundle();
     let mut connections = JoinSet::new();
     loop {
         let (stream, _) = listener.accept().await.unwrap();
-        let (authority, own) = {
+        let (authority, old, own) = {
             let state = state.lock().unwrap();
-            (state.authority.clone(), state.own.clone())
+            (state.authority.clone(), state.old.clone(), state.own.clone())
         };
-        let callers = authority.bundle().with(&first).unwrap();
+        let old = old.as_ref().unwrap_or(&authority).bundle();
+        let callers = authority.bundle().with(&old).unwrap();
         let config = control_server(&authority.leaf(&own), &callers).unwrap();
         connections.spawn(serve(TlsAcceptor::from(config), stream, state.clone(), refusals.clone()));
     }
