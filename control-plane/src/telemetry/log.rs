@@ -36,7 +36,24 @@ pub fn init(level: LevelFilter, format: LogFormat) {
 }
 
 /// The client to the API server logs each failed call as an error and returns it too; whoever gets it says what follows.
+/// It also logs answers that it cannot read as they came, with the token or the key in them: it is silent at every level.
 fn own(level: LevelFilter) -> Targets {
-    let library = if level >= LevelFilter::DEBUG { level } else { LevelFilter::OFF };
-    Targets::new().with_default(level).with_target("kube_client", library)
+    Targets::new().with_default(level).with_target("kube_client", LevelFilter::OFF)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    /// kube-client writes answers that it cannot read as they came: a token, or a Secret.
+    #[test]
+    fn the_client_to_the_api_server_writes_nothing_at_any_level() {
+        for level in [LevelFilter::INFO, LevelFilter::DEBUG, LevelFilter::TRACE] {
+            let targets = own(level);
+            assert!(!targets.would_enable("kube_client::client", &Level::WARN), "{level}");
+            assert!(targets.would_enable("weft_control_plane::serve", &Level::INFO), "{level}");
+        }
+    }
 }
