@@ -22,8 +22,8 @@ pub enum TokenRefused {
     /// It would be worth as much anywhere else.
     #[error("the service-account token is bound to no pod: a projected token is needed, a Secret's will not do")]
     NotBound,
-    /// The pod that it is bound to is gone, or another one of the same name is there.
-    #[error("pod {pod}, which the service-account token is bound to, is gone")]
+    /// The pod that it is bound to is gone or has ended, or another one of the same name is there.
+    #[error("pod {pod}, which the service-account token is bound to, is gone or has ended")]
     PodGone {
         /// Which.
         pod: ObjectName,

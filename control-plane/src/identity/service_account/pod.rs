@@ -56,6 +56,10 @@ fn at(pod: &Pod, name: &ObjectName, address: IpAddr) -> Result<(), TokenRefused>
         return Err(TokenRefused::HostNetwork { pod: name.clone() });
     }
     let status = pod.status.as_ref();
+    // The object lingers, and somebody else may have its address by now.
+    if status.and_then(|status| status.phase.as_deref()).is_some_and(|phase| ["Succeeded", "Failed"].contains(&phase)) {
+        return Err(TokenRefused::PodGone { pod: name.clone() });
+    }
     let many = status.and_then(|status| status.pod_ips.as_ref()).into_iter().flatten().map(|one| &one.ip);
     let mut addresses = many.chain(status.and_then(|status| status.pod_ip.as_ref())).peekable();
     if addresses.peek().is_none() {

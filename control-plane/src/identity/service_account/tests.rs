@@ -107,6 +107,8 @@ async fn what_makes_a_token_worthless_is_said_each_in_its_own_way() {
     );
     assert_eq!(refused(|given| given.review["user"]["extra"] = json!({})).await, ("token_not_bound", false));
     assert_eq!(refused(|given| given.pod["metadata"]["uid"] = "u2".into()).await, ("pod_gone", false));
+    assert_eq!(refused(|given| given.pod["status"]["phase"] = "Succeeded".into()).await, ("pod_gone", false));
+    assert_eq!(refused(|given| given.pod["status"]["phase"] = "Failed".into()).await, ("pod_gone", false));
     assert_eq!(refused(|given| given.pod["spec"]["hostNetwork"] = true.into()).await, ("pod_host_network", false));
 }
 
