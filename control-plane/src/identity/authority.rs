@@ -2,13 +2,13 @@
 
 use std::{
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
 use rustls::{ClientConfig, ServerConfig};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 use weft_certs::{
     CertificateRequest, IssueError, Issuer, KeyPair, Leaf, SpiffeId, TrustBundle, Untrusted, Validity, control_client,
     control_server, renew_at,
@@ -34,7 +34,9 @@ pub struct Authority {
     current: ArcSwap<Current>,
     trust: watch::Sender<Trust>,
     /// One rotation at a time.
-    rotation: Mutex<()>,
+    rotation: tokio::sync::Mutex<()>,
+    /// One change of `current` at a time, from the reading to the taking: a new leaf must not bring old keys back.
+    change: Mutex<()>,
 }
 
 /// Whom the mesh trusts, and who signs for it.
@@ -117,7 +119,8 @@ impl Authority {
     fn new(settings: AuthoritySettings, store: Store, keys: Keys) -> Result<Self, AuthorityError> {
         let current = Current::new(&settings, keys, SystemTime::now())?;
         let trust = watch::Sender::new(current.trust());
-        Ok(Self { settings, store, current: ArcSwap::from_pointee(current), trust, rotation: Mutex::default() })
+        let current = ArcSwap::from_pointee(current);
+        Ok(Self { settings, store, current, trust, rotation: tokio::sync::Mutex::default(), change: Mutex::default() })
     }
 
     /// Whether this is who the control plane is.
@@ -192,8 +195,8 @@ impl Authority {
     /// # Errors
     /// They are not good; those of before go on.
     pub fn adopt(&self, keys: Keys) -> Result<bool, AuthorityError> {
-        let current = self.current.load();
-        if current.keys == keys {
+        let _one_at_a_time = self.change();
+        if self.current.load().keys == keys {
             return Ok(false);
         }
         self.take(Current::new(&self.settings, keys, SystemTime::now())?);
@@ -224,6 +227,7 @@ impl Authority {
     /// # Errors
     /// The issuer does not sign it any more; what was there goes on.
     pub fn renew_own(&self) -> Result<(), AuthorityError> {
+        let _one_at_a_time = self.change();
         let keys = self.keys();
         self.take(Current::new(&self.settings, keys, SystemTime::now())?);
         Ok(())
@@ -235,6 +239,10 @@ impl Authority {
         let validity = current.keys.replaceable.then(|| current.keys.issuer.validity())?;
         let life = validity.not_after.duration_since(validity.not_before).unwrap_or_default();
         Some(validity.not_before + life * 2 / 3)
+    }
+
+    fn change(&self) -> MutexGuard<'_, ()> {
+        self.change.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&self, current: Current) {

@@ -128,6 +128,19 @@ fn an_issuer_that_is_not_under_the_anchor_is_refused_and_the_old_one_goes_on() {
 }
 
 #[test]
+fn a_renewal_of_the_own_leaf_brings_no_old_keys_back() {
+    let (folder, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let (authority, other) = (open(&folder), open(&other).keys());
+    for keys in [other, authority.keys()].iter().cycle().take(100) {
+        std::thread::scope(|scope| {
+            scope.spawn(|| authority.renew_own().unwrap());
+            authority.adopt(keys.clone()).unwrap();
+        });
+        assert_eq!(authority.issuer_id(), keys.issuer.id());
+    }
+}
+
+#[test]
 fn keys_that_are_taken_over_are_told_of_once() {
     let (folder, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let (authority, keys) = (open(&folder), open(&other).keys());
