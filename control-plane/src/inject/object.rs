@@ -91,29 +91,36 @@ impl<'a> Pod<'a> {
         if marked && !has_sidecar { Err(Refusal::FalseClaim) } else { Ok(marked) }
     }
 
-    /// Refuses what cannot work, or would work around the mesh. `injected`: our own containers are in it.
-    pub(super) fn check(&self, injected: bool) -> Result<(), Refusal> {
-        let ours = |one: &Container<'_>| container::NAMES.into_iter().find(|name| *name == one.name);
-        for one in self.initial().chain(self.main()) {
-            match ours(&one) {
-                Some(_) if injected => continue,
-                Some(name) => return Err(Refusal::Reserved { what: Reserved::Container, name }),
-                None => {}
-            }
-            self.check_user(&one)?;
-            check_ports(&one)?;
+    /// Refuses a pod that has not been injected yet and has a name that is the injector's.
+    pub(super) fn check_names(&self) -> Result<(), Refusal> {
+        let ours = |names: [&'static str; 2], name: &str| names.into_iter().find(|ours| *ours == name);
+        if let Some(name) = self.containers().find_map(|one| ours(container::NAMES, one.name)) {
+            return Err(Refusal::Reserved { what: Reserved::Container, name });
         }
         let volumes = self.value["spec"]["volumes"].as_array().into_iter().flatten();
         let mut names = volumes.filter_map(|volume| volume["name"].as_str());
-        match names.find_map(|name| container::VOLUMES.into_iter().find(|ours| *ours == name)) {
-            Some(name) if !injected => Err(Refusal::Reserved { what: Reserved::Volume, name }),
-            _ => Ok(()),
+        match names.find_map(|name| ours(container::VOLUMES, name)) {
+            Some(name) => Err(Refusal::Reserved { what: Reserved::Volume, name }),
+            None => Ok(()),
         }
+    }
+
+    /// Refuses containers beside the injector's own that cannot work, or would work around the mesh.
+    pub(super) fn check_containers(&self) -> Result<(), Refusal> {
+        for one in self.containers().filter(|one| !container::NAMES.contains(&one.name)) {
+            self.check_user(&one)?;
+            check_ports(&one)?;
+        }
+        Ok(())
     }
 
     /// The containers that run while the pod lives: its own, and its native sidecars.
     pub(super) fn lasting(&self) -> impl Iterator<Item = Container<'a>> {
         self.initial().filter(|one| is_sidecar(one.value)).chain(self.main())
+    }
+
+    fn containers(&self) -> impl Iterator<Item = Container<'a>> {
+        self.initial().chain(self.main())
     }
 
     fn main(&self) -> impl Iterator<Item = Container<'a>> {

@@ -46,11 +46,13 @@ pub fn inject(pod: &Value, namespace: &Namespace, settings: &InjectSettings) -> 
     if let Some(skip) = view.skip() {
         return Ok(Outcome::Skipped(skip));
     }
-    let injected = view.is_injected()?;
-    view.check(injected)?;
-    if injected {
+    if view.is_injected()? {
+        // Another webhook may have added to it.
+        view.check_containers()?;
         return Ok(Outcome::Skipped(Skip::AlreadyInjected));
     }
+    view.check_names()?;
+    view.check_containers()?;
     let overrides = Overrides::read(view, namespace).map_err(Refusal::Annotations)?;
     let warnings = warnings(view, namespace);
     let pod = with_sidecar(pod.clone(), settings, &overrides).ok_or(Refusal::NotAPod)?;
