@@ -81,7 +81,8 @@ impl<'a> Pod<'a> {
         if self.annotation("kubernetes.io/config.mirror").is_some() {
             return Some(Skip::Static);
         }
-        (spec["os"]["name"] == "windows").then_some(Skip::Windows)
+        let is_windows = spec["os"]["name"] == "windows" || spec["nodeSelector"]["kubernetes.io/os"] == "windows";
+        is_windows.then_some(Skip::Windows)
     }
 
     /// Whether the injector has been here: its mark and its sidecar.

@@ -162,6 +162,9 @@ fn what_cannot_have_a_sidecar_is_skipped_and_said() {
     let mut windows = app();
     windows["spec"]["os"] = json!({ "name": "windows" });
     assert_eq!(skipped(&windows), Skip::Windows);
+    let mut selected = app();
+    selected["spec"]["nodeSelector"] = json!({ "kubernetes.io/os": "windows" });
+    assert_eq!(skipped(&selected), Skip::Windows);
     let mut declined = app();
     declined["metadata"]["labels"]["weft.dev/inject"] = json!("disabled");
     assert_eq!((skipped(&declined), Skip::Disabled.warning()), (Skip::Disabled, None));
