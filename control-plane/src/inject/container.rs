@@ -28,8 +28,14 @@ const TOKEN_FILE: &str = "token";
 /// The proxy's default for the admin port, which every pod has.
 pub(super) const ADMIN_PORT: u16 = 4191;
 const INBOUND_PORT: u16 = 4143;
-/// Outbound, inbound, tap, admin.
-pub(super) const PORTS: [u64; 4] = [4140, 4143, 4190, 4191];
+/// The proxy's ports, and the variables that say so. They are set although they are the defaults: for a Service named
+/// `weft-admin` the kubelet sets WEFT_ADMIN_PORT to `tcp://10.96.0.7:80`, unless the container has one of its own.
+pub(super) const PORTS: [(&str, u16); 4] = [
+    ("WEFT_OUTBOUND_PORT", 4140),
+    ("WEFT_INBOUND_PORT", INBOUND_PORT),
+    ("WEFT_TAP_PORT", 4190),
+    ("WEFT_ADMIN_PORT", ADMIN_PORT),
+];
 
 /// A proxy waits for the control plane as long as it takes: a pod that was started while that is away must become ready
 /// when it returns. A day of failures at one a second, because the kubelet knows no "for ever".
@@ -38,6 +44,7 @@ const STARTUP_FAILURES: u32 = 86_400;
 /// Leads the pod's connections into the proxy, and ends. The only thing in the pod that has NET_ADMIN.
 pub(super) fn redirect(settings: &InjectSettings, overrides: &Overrides) -> Value {
     let mut env = vec![json!({ "name": "WEFT_PROXY_UID", "value": PROXY_UID.to_string() })];
+    env.extend(ports());
     env.extend(overrides.variables(Target::Redirect));
     json!({
         "name": REDIRECT,
@@ -119,12 +126,17 @@ fn environment(settings: &InjectSettings, overrides: &Overrides, probes: &Probes
         text("WEFT_TRUST_BUNDLE_FILE", format!("{BUNDLE_FOLDER}/ca.pem")),
         text("WEFT_SERVICE_ACCOUNT_TOKEN_FILE", format!("{TOKEN_FOLDER}/{TOKEN_FILE}")),
     ];
+    all.extend(ports());
     if !probes.0.is_empty() {
         // `$(NAME)` would be replaced by the kubelet, and `$$` stands for `$`.
         all.push(text("WEFT_PROBES", json!(probes).to_string().replace('$', "$$")));
     }
     all.extend(overrides.variables(Target::Proxy));
     all
+}
+
+fn ports() -> impl Iterator<Item = Value> {
+    PORTS.into_iter().map(|(name, port)| json!({ "name": name, "value": port.to_string() }))
 }
 
 /// The token by which the proxy proves which pod it is, and whom it believes at first.

@@ -161,7 +161,7 @@ fn check_ports(one: &Container<'_>) -> Result<(), Refusal> {
     let declared = one.value["ports"].as_array().into_iter().flatten();
     let tcp = declared.filter(|port| port["protocol"].as_str().is_none_or(|protocol| protocol == "TCP"));
     let mut numbers = tcp.filter_map(|port| port["containerPort"].as_u64());
-    match numbers.find(|number| container::PORTS.contains(number)) {
+    match numbers.find(|number| container::PORTS.iter().any(|(_, port)| u64::from(*port) == *number)) {
         Some(port) => Err(Refusal::PortTaken { container: one.name.to_owned(), port }),
         None => Ok(()),
     }

@@ -127,6 +127,19 @@ fn the_proxy_learns_from_the_downward_api_whom_it_stands_beside() {
     assert_eq!(address["value"], "weft-control-plane.weft.svc:8443");
 }
 
+/// The kubelet sets WEFT_ADMIN_PORT=tcp://... for a Service named weft-admin, unless the container has one of its own.
+#[test]
+fn a_service_of_any_name_changes_no_setting_of_ours() {
+    let pod = injected(&app()).pod;
+    for at in [0, 1] {
+        let container = &pod["spec"]["initContainers"][at];
+        for (name, port) in [("OUTBOUND", "4140"), ("INBOUND", "4143"), ("TAP", "4190"), ("ADMIN", "4191")] {
+            let variable = variable(container, &format!("WEFT_{name}_PORT"));
+            assert_eq!(variable.map(|one| &one["value"]), Some(&json!(port)), "{name} of container {at}");
+        }
+    }
+}
+
 #[test]
 fn the_pod_is_marked_as_meshed_and_asks_to_be_scraped() {
     let pod = injected(&app()).pod;
