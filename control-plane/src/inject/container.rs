@@ -52,8 +52,7 @@ pub(super) fn redirect(settings: &InjectSettings, overrides: &Overrides) -> Valu
         "imagePullPolicy": "IfNotPresent",
         "args": ["redirect"],
         "env": env,
-        // It ends before the app starts, so what it asks for is not added to what the pod asks for.
-        "resources": { "requests": { "cpu": "10m", "memory": "16Mi" }, "limits": { "memory": "64Mi" } },
+        "resources": overrides.resources(Target::Redirect),
         "securityContext": {
             "runAsUser": 0,
             "runAsGroup": 0,
@@ -89,7 +88,7 @@ pub(super) fn proxy(settings: &InjectSettings, overrides: &Overrides, probes: &P
         "livenessProbe": { "httpGet": get("/live"), "periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 6 },
         // The hook runs when deletion begins; a sidecar's SIGTERM comes only after the app has ended.
         "lifecycle": { "preStop": { "exec": { "command": ["/weft-proxy", "drain"] } } },
-        "resources": overrides.resources(),
+        "resources": overrides.resources(Target::Proxy),
         "securityContext": {
             "runAsUser": PROXY_UID,
             "runAsGroup": PROXY_UID,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{INJECT, object::Namespace, object::Pod};
 use crate::registry::translate::INJECTED;
-use table::{Place, TABLE};
+use table::{Place, Row, TABLE};
 
 const PREFIX: &str = "weft.dev/";
 
@@ -89,16 +89,32 @@ impl Overrides {
         rows.map(|(name, value)| json!({ "name": name, "value": value })).collect()
     }
 
-    /// The sidecar's resources, with the table's defaults.
-    pub(super) fn resources(&self) -> Value {
+    /// What a container asks for, and what it may take.
+    pub(super) fn resources(&self, target: Target) -> Value {
         let mut resources = json!({ "requests": {}, "limits": {} });
         for row in &TABLE {
             let Place::Resource(bound, resource) = row.place else { continue };
-            if let Some(value) = self.value(row.name).or(row.default) {
-                resources[bound][resource] = json!(value);
+            let (asked, default) = match target {
+                Target::Proxy => (self.value(row.name), row.default),
+                Target::Redirect => (None, self.for_redirect(row)),
+            };
+            if let Some(amount) = asked.or(default) {
+                resources[bound][resource] = json!(amount);
             }
         }
         resources
+    }
+
+    /// The redirect ends before the app starts, so what it asks for is not added to what the pod asks for. It has a limit
+    /// of everything, because a quota may demand one.
+    fn for_redirect(&self, row: &'static Row) -> Option<&str> {
+        match row.place {
+            Place::Resource("requests", "cpu") => Some("10m"),
+            Place::Resource("limits", "cpu") => self.value(row.name).or(Some("100m")),
+            Place::Resource("requests", "memory") => Some("16Mi"),
+            Place::Resource("limits", "memory") => Some("64Mi"),
+            _ => None,
+        }
     }
 
     /// What the control plane reads of the pod itself.

@@ -97,7 +97,7 @@ pub(super) static TABLE: [Row; 18] = [
         "A few hundred requests a second; small, so that a mesh does not double what small pods ask for",
     ),
     Row::new("cpu-limit", Place::Resource("limits", "cpu"), quantity).says(
-        "The CPU that the sidecar may use at most",
+        "The CPU that the sidecar may use at most; the init container's limit too, which else is `100m`",
         "A limit pauses the sidecar in the middle of requests; set one where a quota demands it",
     ),
     Row::new("memory-request", Place::Resource("requests", "memory"), quantity).default("32Mi").says(

@@ -18,6 +18,15 @@ fn resources_have_defaults_and_can_be_set() {
     assert_eq!((&set["limits"]["cpu"], &set["requests"]["memory"]), (&json!("2"), &json!("64Mi")));
 }
 
+/// A ResourceQuota on a resource refuses pods with a container that says nothing about it.
+#[test]
+fn a_quota_finds_every_request_and_limit_on_the_redirect() {
+    let redirect = |pod: &Value| injected(pod).pod["spec"]["initContainers"][0]["resources"].clone();
+    let (requests, limits) = (json!({ "cpu": "10m", "memory": "16Mi" }), json!({ "cpu": "100m", "memory": "64Mi" }));
+    assert_eq!(redirect(&app()), json!({ "requests": requests, "limits": limits }));
+    assert_eq!(redirect(&annotated(&[("cpu-limit", "2")]))["limits"]["cpu"], "2");
+}
+
 #[test]
 fn settings_go_to_the_containers_that_read_them() {
     let pod =
