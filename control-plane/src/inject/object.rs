@@ -60,6 +60,12 @@ impl<'a> Pod<'a> {
         self.value["spec"][field].as_str()
     }
 
+    /// Whether the pod as a whole asks for a resource, or may take only so much of it.
+    pub(super) fn bounds(&self, resource: &str) -> bool {
+        let all = &self.value["spec"]["resources"];
+        !all["requests"][resource].is_null() || !all["limits"][resource].is_null()
+    }
+
     pub(super) fn annotation(&self, name: &str) -> Option<&'a str> {
         self.value["metadata"]["annotations"][name].as_str()
     }

@@ -52,7 +52,11 @@ pub enum AnnotationError {
 
 /// What the annotations of one pod say, all of it checked. The pod's own win over its namespace's.
 #[derive(Debug)]
-pub(super) struct Overrides(BTreeMap<&'static str, String>);
+pub(super) struct Overrides {
+    values: BTreeMap<&'static str, String>,
+    /// Resources that the pod as a whole has a bound for: a default of ours may not fit into it.
+    bounded: Vec<&'static str>,
+}
 
 /// Which of the two containers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +79,8 @@ impl Overrides {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             take("the pod", (name, &text), &mut found, &mut errors);
         }
-        if errors.is_empty() { Ok(Self(found)) } else { Err(errors) }
+        let bounded = ["cpu", "memory"].into_iter().filter(|resource| pod.bounds(resource)).collect();
+        if errors.is_empty() { Ok(Self { values: found, bounded }) } else { Err(errors) }
     }
 
     /// The image, if another one is asked for.
@@ -98,6 +103,7 @@ impl Overrides {
                 Target::Proxy => (self.value(row.name), row.default),
                 Target::Redirect => (None, self.for_redirect(row)),
             };
+            let default = default.filter(|_| !self.bounded.contains(&resource));
             if let Some(amount) = asked.or(default) {
                 resources[bound][resource] = json!(amount);
             }
@@ -125,7 +131,7 @@ impl Overrides {
 
     /// An empty value counts as unset.
     fn value(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+        self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 }
 
@@ -161,8 +167,9 @@ const OPENING: &str = "# Annotations
 
 Printed by `weft-control-plane docs annotations` from the table in control-plane/src/inject/annotation/; a test keeps it
 true. They stand on a pod (in a Deployment: on `spec.template.metadata`), or on a namespace as the default of its pods, and
-count when a pod is made. A value that cannot be used, or an unknown name under `weft.dev/`, is refused at admission with
-a message that says what to write. An empty value is the default.
+count when a pod is made. Where the pod has `spec.resources` for CPU or memory, there are no defaults for it. A value that
+cannot be used, or an unknown name under `weft.dev/`, is refused at admission with a message that says what to write. An
+empty value is the default.
 
 Whether a pod is injected at all is said by a *label*: `weft.dev/inject: enabled` on a namespace or a pod, `disabled` on a
 pod that declines. The injector marks what it has injected with the annotation `weft.dev/injected: \"true\"`.

@@ -28,6 +28,15 @@ fn a_quota_finds_every_request_and_limit_on_the_redirect() {
 }
 
 #[test]
+fn no_default_comes_into_the_way_of_what_the_pod_as_a_whole_is_given() {
+    let mut pod = annotated(&[("memory-limit", "1Gi")]);
+    pod["spec"]["resources"] = json!({ "requests": { "memory": "24Mi" }, "limits": { "memory": "2Gi" } });
+    let containers = injected(&pod).pod["spec"]["initContainers"].clone();
+    assert_eq!(containers[0]["resources"], json!({ "requests": { "cpu": "10m" }, "limits": { "cpu": "100m" } }));
+    assert_eq!(containers[1]["resources"], json!({ "requests": { "cpu": "10m" }, "limits": { "memory": "1Gi" } }));
+}
+
+#[test]
 fn settings_go_to_the_containers_that_read_them() {
     let pod =
         annotated(&[("log-level", "debug"), ("skip-inbound-ports", "22"), ("skip-outbound-subnets", "192.0.2.0/24")]);
