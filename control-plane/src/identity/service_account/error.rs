@@ -54,6 +54,12 @@ pub enum TokenRefused {
     /// Too many tokens at once.
     #[error("too many tokens are to be reviewed at once: {0}")]
     Busy(#[from] TooMany),
+    /// One at a time.
+    #[error("another token from {address} is being reviewed")]
+    InLine {
+        /// Where both come from.
+        address: IpAddr,
+    },
     /// The API server is away, or does not let us ask.
     #[error("the API server cannot be asked about the token or its pod")]
     Api(#[source] Box<kube::Error>),
@@ -66,7 +72,7 @@ impl TokenRefused {
     /// Whether the same token may be accepted soon.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::NoAddress { .. } | Self::Busy(_) | Self::Api(_) | Self::Late => true,
+            Self::NoAddress { .. } | Self::Busy(_) | Self::InLine { .. } | Self::Api(_) | Self::Late => true,
             Self::Audience
             | Self::Expired
             | Self::Unknown
@@ -92,7 +98,7 @@ impl TokenRefused {
             Self::OtherAddress { .. } => "other_address",
             Self::Identity(_) => "no_identity",
             Self::NoAddress { .. } => "pod_without_address",
-            Self::Busy(_) => "too_many_reviews",
+            Self::Busy(_) | Self::InLine { .. } => "too_many_reviews",
             Self::Api(_) | Self::Late => "api_server",
         }
     }

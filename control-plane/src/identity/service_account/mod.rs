@@ -47,8 +47,9 @@ impl ServiceAccounts {
     /// # Errors
     /// [`TokenRefused`]; some of it passes, [`TokenRefused::is_transient`] says what.
     pub async fn identify(&self, token: &str, address: IpAddr) -> Result<SpiffeId, TokenRefused> {
-        let bound = self.reviews.review(token).await?;
-        self.pods.check(&bound, address.to_canonical()).await?;
+        let address = address.to_canonical();
+        let bound = self.reviews.review(token, address).await?;
+        self.pods.check(&bound, address).await?;
         let (namespace, account) = (&bound.pod.namespace, &bound.service_account);
         Ok(SpiffeId::new(&self.trust_domain, namespace, account)?)
     }

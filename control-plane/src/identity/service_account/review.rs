@@ -1,7 +1,8 @@
 //! TokenReview: the API server's word on a token, remembered for a moment and asked for at a bounded rate.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -48,7 +49,28 @@ pub(super) struct Reviews {
     in_flight: Semaphore,
     /// By the token's hash: whoever reads the process's memory finds no token here.
     remembered: Mutex<HashMap<String, (Instant, Bound)>>,
+    /// Who has a token in the line: one each, so that one pod with many bad tokens does not fill it for all.
+    waiting: Mutex<HashSet<IpAddr>>,
     metrics: Arc<Metrics>,
+}
+
+/// An address's place in the line, until this is dropped.
+struct Place<'a> {
+    waiting: &'a Mutex<HashSet<IpAddr>>,
+    address: IpAddr,
+}
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a Mutex<HashSet<IpAddr>>, address: IpAddr) -> Result<Self, TokenRefused> {
+        let is_first = waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(address);
+        if is_first { Ok(Self { waiting, address }) } else { Err(TokenRefused::InLine { address }) }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.address);
+    }
 }
 
 impl Reviews {
@@ -58,12 +80,13 @@ impl Reviews {
             pace: Pace::new(per_second, LONGEST_LINE),
             in_flight: Semaphore::new(IN_FLIGHT),
             remembered: Mutex::default(),
+            waiting: Mutex::default(),
             metrics,
         }
     }
 
-    /// What the token is bound to. Only good tokens are remembered.
-    pub(super) async fn review(&self, token: &str) -> Result<Bound, TokenRefused> {
+    /// What the token is bound to that `address` shows. Only good tokens are remembered.
+    pub(super) async fn review(&self, token: &str, address: IpAddr) -> Result<Bound, TokenRefused> {
         if token.is_empty() || token.len() > MOST_TOKEN_BYTES {
             return Err(TokenRefused::Unknown);
         }
@@ -72,7 +95,7 @@ impl Reviews {
             self.metrics.certificates.token_review("remembered");
             return Ok(bound);
         }
-        let reviewed = self.ask(token).await;
+        let reviewed = self.ask(token, address).await;
         self.metrics.certificates.token_review(match &reviewed {
             Ok(_) => "accepted",
             Err(error) if error.is_transient() => "failed",
@@ -83,7 +106,8 @@ impl Reviews {
         Ok(bound)
     }
 
-    async fn ask(&self, token: &str) -> Result<Bound, TokenRefused> {
+    async fn ask(&self, token: &str, address: IpAddr) -> Result<Bound, TokenRefused> {
+        let _place = Place::take(&self.waiting, address)?;
         self.pace.turn().await?;
         let spec = TokenReviewSpec { audiences: Some(vec![AUDIENCE.to_owned()]), token: Some(token.to_owned()) };
         let review = TokenReview { spec, ..TokenReview::default() };

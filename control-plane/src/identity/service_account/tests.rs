@@ -139,6 +139,22 @@ async fn a_good_token_is_asked_about_once_and_a_bad_one_each_time() {
 }
 
 #[tokio::test]
+async fn an_address_has_one_token_in_the_line_and_leaves_the_rest_to_others() {
+    let mut given = Given::new();
+    given.review["authenticated"] = false.into();
+    let (given, accounts) = given.accounts(Box::new(|_| None));
+    let show = async |token, address: &str| {
+        let refused = accounts.identify(token, address.parse().unwrap()).await.unwrap_err();
+        (refused.label(), refused.is_transient())
+    };
+    let answers = tokio::join!(show("a.b.c", "10.1.0.8"), show("a.b.d", "::ffff:10.1.0.8"), show("a.b.e", ADDRESS));
+    let asked = ("token_unknown", false);
+    assert_eq!(answers, (asked, ("too_many_reviews", true), asked));
+    assert_eq!(show("a.b.d", "10.1.0.8").await, asked, "its place is free again");
+    assert_eq!(given.reviews.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
 async fn a_known_pod_is_not_asked_for_unless_it_is_another_of_that_name() {
     let known = |uid: &'static str| -> KnownPods {
         Box::new(move |_| Some(KnownPod { uid: uid.into(), addresses: vec!["10.9.9.9".parse().unwrap()] }))
