@@ -10,7 +10,8 @@ use crate::{
     cluster::Cluster,
     config::Config,
     identity::{
-        Authority, AuthoritySettings, Bootstrap, Follower, Proofs, Secrets, ServiceAccounts, StatusMap, maintain,
+        Authority, AuthoritySettings, Bootstrap, Follower, KnownPods, Proofs, Secrets, ServiceAccounts, StatusMap,
+        maintain,
     },
     rotation::{Mesh, Rotation},
     serve::{Hub, pass_trust_on},
@@ -36,8 +37,11 @@ pub(super) async fn authority(config: &Config, cluster: Option<&Cluster>) -> Res
 /// The proofs of identity that are taken.
 pub(super) fn proofs(config: &Config, cluster: Option<&Cluster>, hub: &Arc<Hub>, metrics: &Arc<Metrics>) -> Proofs {
     let Some(cluster) = cluster else { return Proofs::JoinTokens(config.state_folder.clone().unwrap_or_default()) };
-    let (hub, rate) = (hub.clone(), config.token_reviews_per_second);
-    let known = Box::new(move |pod: &_| hub.known_pod(pod));
+    let (names, places, rate) = (hub.clone(), hub.clone(), config.token_reviews_per_second);
+    let known = KnownPods {
+        by_name: Box::new(move |pod| names.known_pod(pod)),
+        is_at: Box::new(move |address, identity| places.has_proxy_at(address, identity)),
+    };
     let accounts = ServiceAccounts::new(&cluster.client, &config.trust_domain, rate, known, metrics.clone());
     Proofs::ServiceAccounts(Box::new(accounts))
 }

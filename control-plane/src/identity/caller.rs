@@ -1,6 +1,10 @@
 //! Who a caller proves to be.
 
-use std::{net::SocketAddr, path::PathBuf, time::SystemTime};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::SystemTime,
+};
 
 use weft_api::pb::{self, certify_request::Proof};
 use weft_certs::{Peer, SpiffeId};
@@ -31,6 +35,14 @@ pub enum ProofError {
     /// The leaf that opened the connection is over.
     #[error("the leaf that opened the connection has expired")]
     LeafExpired,
+    /// Carried off, or older than the pod that has the address now; or the pod is newer than what is known of the cluster.
+    #[error("no pod with a sidecar that is {identity} is known at {address}: the service-account token proves more")]
+    LeafElsewhere {
+        /// Who the leaf is.
+        identity: SpiffeId,
+        /// Where the connection comes from.
+        address: IpAddr,
+    },
     /// Service-account tokens are for control planes that run on Kubernetes.
     #[error("this control plane does not run on Kubernetes: use a join token")]
     NotOnKubernetes,
@@ -51,7 +63,12 @@ impl ProofError {
         match self {
             Self::ServiceAccount(refused) => refused.is_transient(),
             Self::Token(error) => matches!(error, TokenError::File(_)),
-            Self::Missing | Self::NoLeaf | Self::LeafExpired | Self::NotOnKubernetes | Self::OnKubernetes => false,
+            Self::Missing
+            | Self::NoLeaf
+            | Self::LeafExpired
+            | Self::LeafElsewhere { .. }
+            | Self::NotOnKubernetes
+            | Self::OnKubernetes => false,
         }
     }
 
@@ -61,6 +78,7 @@ impl ProofError {
             Self::Missing => "no_proof",
             Self::NoLeaf => "no_leaf",
             Self::LeafExpired => "leaf_expired",
+            Self::LeafElsewhere { .. } => "leaf_elsewhere",
             Self::NotOnKubernetes | Self::OnKubernetes => "other_platform",
             Self::Token(_) => "join_token",
             Self::ServiceAccount(refused) => refused.label(),
@@ -107,7 +125,15 @@ impl Proofs {
         let now = SystemTime::now();
         let proven = |identity| Proven { identity, claim: None };
         match (request.proof.as_ref().ok_or(ProofError::Missing)?, self) {
-            (Proof::Renewal(pb::Renewal {}), _) => Ok(proven(caller.identity(now)?.clone())),
+            (Proof::Renewal(pb::Renewal {}), Self::JoinTokens(_)) => Ok(proven(caller.identity(now)?.clone())),
+            (Proof::Renewal(pb::Renewal {}), Self::ServiceAccounts(accounts)) => {
+                let (identity, address) = (caller.identity(now)?.clone(), caller.address.ip());
+                if accounts.is_at(address, &identity) {
+                    Ok(proven(identity))
+                } else {
+                    Err(ProofError::LeafElsewhere { identity, address })
+                }
+            }
             (Proof::JoinToken(token), Self::JoinTokens(folder)) => {
                 let claim = tokens::find(folder, token.trim(), now)?;
                 Ok(Proven { identity: claim.identity.clone(), claim: Some(claim) })

@@ -1,7 +1,8 @@
-//! What proxies have reported on the streams of this replica, for the replica that rotates the root.
+//! Where proxies run, and what they have reported on the streams of this replica: for the replica that rotates the root, and
+//! for who checks identities.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, PoisonError},
     time::SystemTime,
 };
@@ -11,6 +12,7 @@ use weft_api::{
     Destination, ServiceName,
     pb::{self, fleet_server::Fleet},
 };
+use weft_certs::SpiffeId;
 
 use super::{hub::Hub, watch::Services};
 use crate::{identity::Caller, index::ObjectName, resolve};
@@ -72,5 +74,14 @@ impl Hub {
         let state = self.lock();
         let live = state.world.index.pods().filter(|pod| pod.meshed && !pod.addresses.is_empty());
         live.map(|pod| pod.name.clone()).collect()
+    }
+
+    /// Whether a pod beside which a proxy runs has this address, and this identity's namespace and service account.
+    pub fn has_proxy_at(&self, address: IpAddr, identity: &SpiffeId) -> bool {
+        let state = self.lock();
+        state.world.index.pods_at(address).any(|pod| {
+            let is_in_namespace = *pod.name.namespace == *identity.namespace();
+            pod.meshed && is_in_namespace && pod.service_account == identity.service_account()
+        })
     }
 }

@@ -264,6 +264,19 @@ async fn a_stream_must_ask_as_the_workload_that_its_leaf_names() {
     assert_eq!(proxy.ends_with().await, Code::InvalidArgument);
 }
 
+#[test]
+fn a_proxy_is_known_at_its_own_pods_address_alone() {
+    let rig = Rig::new(10);
+    let is_at = |address: &str, namespace, account| {
+        let identity = SpiffeId::new("cluster.local", namespace, account).unwrap();
+        rig.hub.has_proxy_at(address.parse().unwrap(), &identity)
+    };
+    assert!(is_at("10.1.0.1", "shop", "users") && is_at("10.1.0.9", "other", "thief"));
+    assert!(!is_at("10.1.0.1", "shop", "orders") && !is_at("10.1.0.9", "shop", "thief"));
+    assert!(!is_at("10.1.0.2", "shop", "default"), "it has no sidecar");
+    assert!(!is_at("10.1.0.3", "shop", "users"), "nobody has that address");
+}
+
 #[tokio::test]
 async fn a_stream_has_a_limit_of_subscriptions() {
     let rig = Rig::new(2);

@@ -1,7 +1,8 @@
 //! Who a service-account token proves its caller to be, on Kubernetes.
 //!
 //! A token proves an identity only together with the address that it comes from: it must be bound to a pod, and that pod
-//! must have the connection's source among its addresses. So a token that has been carried off is worth nothing elsewhere.
+//! must have the connection's source among its addresses. So a token that has been carried off is worth nothing elsewhere,
+//! and the same goes for the leaf that it was good for.
 
 mod claims;
 mod error;
@@ -52,5 +53,10 @@ impl ServiceAccounts {
         self.pods.check(&bound, address).await?;
         let (namespace, account) = (&bound.pod.namespace, &bound.service_account);
         Ok(SpiffeId::new(&self.trust_domain, namespace, account)?)
+    }
+
+    /// Whether a pod that may have this identity is known at `address`. It may be newer than what is known.
+    pub fn is_at(&self, address: IpAddr, identity: &SpiffeId) -> bool {
+        identity.trust_domain() == self.trust_domain && (self.pods.known.is_at)(address.to_canonical(), identity)
     }
 }

@@ -5,6 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client};
 use tokio::time::timeout;
+use weft_certs::SpiffeId;
 
 use super::{TokenRefused, review::Bound};
 use crate::index::ObjectName;
@@ -21,13 +22,21 @@ pub struct KnownPod {
     pub addresses: Vec<IpAddr>,
 }
 
-/// Looks a pod up in what is known.
-pub type KnownPods = Box<dyn Fn(&ObjectName) -> Option<KnownPod> + Send + Sync>;
+/// What is known of pods without asking.
+pub struct KnownPods {
+    /// A pod by its name.
+    pub by_name: ByName,
+    /// Whether a pod with a sidecar has this address and this identity's namespace and service account.
+    pub is_at: IsAt,
+}
+
+type ByName = Box<dyn Fn(&ObjectName) -> Option<KnownPod> + Send + Sync>;
+type IsAt = Box<dyn Fn(IpAddr, &SpiffeId) -> bool + Send + Sync>;
 
 /// Pods as they are known, and as the API server has them.
 pub(super) struct Pods {
     client: Client,
-    known: KnownPods,
+    pub(super) known: KnownPods,
 }
 
 impl Pods {
@@ -38,7 +47,7 @@ impl Pods {
     /// Whether the pod that a token is bound to has this address. A pod may be newer than what is known.
     pub(super) async fn check(&self, bound: &Bound, address: IpAddr) -> Result<(), TokenRefused> {
         let is_known = |known: KnownPod| known.uid == bound.pod_uid && known.addresses.contains(&address);
-        if (self.known)(&bound.pod).is_some_and(is_known) {
+        if (self.known.by_name)(&bound.pod).is_some_and(is_known) {
             return Ok(());
         }
         let name = &bound.pod;

@@ -1,18 +1,22 @@
 use std::{
     convert::Infallible,
+    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use kube::client::Body;
 use serde_json::{Value, json};
+use weft_api::pb::{self, certify_request::Proof};
+use weft_certs::Peer;
 
 use super::*;
+use crate::identity::{Caller, Proofs};
 
 const ADDRESS: &str = "10.1.0.7";
 
@@ -71,9 +75,14 @@ impl Given {
     }
 
     async fn identify(self, address: &str) -> Result<String, TokenRefused> {
-        let (_, accounts) = self.accounts(Box::new(|_| None));
+        let (_, accounts) = self.accounts(nobody());
         accounts.identify("a.b.c", address.parse().unwrap()).await.map(|identity| identity.to_string())
     }
+}
+
+/// Nothing is known of any pod.
+fn nobody() -> KnownPods {
+    KnownPods { by_name: Box::new(|_| None), is_at: Box::new(|_, _| false) }
 }
 
 #[tokio::test]
@@ -124,14 +133,14 @@ async fn what_passes_by_itself_is_told_from_what_does_not() {
 
 #[tokio::test]
 async fn a_good_token_is_asked_about_once_and_a_bad_one_each_time() {
-    let (given, accounts) = Given::new().accounts(Box::new(|_| None));
+    let (given, accounts) = Given::new().accounts(nobody());
     for _ in 0..3 {
         accounts.identify("a.b.c", ADDRESS.parse().unwrap()).await.unwrap();
     }
     assert_eq!(given.reviews.load(Ordering::Relaxed), 1);
     let mut bad = Given::new();
     bad.review["authenticated"] = false.into();
-    let (bad, accounts) = bad.accounts(Box::new(|_| None));
+    let (bad, accounts) = bad.accounts(nobody());
     for _ in 0..3 {
         accounts.identify("a.b.c", ADDRESS.parse().unwrap()).await.unwrap_err();
     }
@@ -142,7 +151,7 @@ async fn a_good_token_is_asked_about_once_and_a_bad_one_each_time() {
 async fn an_address_has_one_token_in_the_line_and_leaves_the_rest_to_others() {
     let mut given = Given::new();
     given.review["authenticated"] = false.into();
-    let (given, accounts) = given.accounts(Box::new(|_| None));
+    let (given, accounts) = given.accounts(nobody());
     let show = async |token, address: &str| {
         let refused = accounts.identify(token, address.parse().unwrap()).await.unwrap_err();
         (refused.label(), refused.is_transient())
@@ -157,13 +166,33 @@ async fn an_address_has_one_token_in_the_line_and_leaves_the_rest_to_others() {
 #[tokio::test]
 async fn a_known_pod_is_not_asked_for_unless_it_is_another_of_that_name() {
     let known = |uid: &'static str| -> KnownPods {
-        Box::new(move |_| Some(KnownPod { uid: uid.into(), addresses: vec!["10.9.9.9".parse().unwrap()] }))
+        let pod = KnownPod { uid: uid.into(), addresses: vec!["10.9.9.9".parse().unwrap()] };
+        KnownPods { by_name: Box::new(move |_| Some(pod.clone())), ..nobody() }
     };
     let (_, accounts) = Given::new().accounts(known("u1"));
     accounts.identify("a.b.c", "10.9.9.9".parse().unwrap()).await.unwrap();
     let (_, accounts) = Given::new().accounts(known("u2"));
     let error = accounts.identify("a.b.c", "10.9.9.9".parse().unwrap()).await.unwrap_err();
     assert_eq!(error.label(), "other_address");
+}
+
+#[tokio::test]
+async fn a_leaf_proves_who_calls_only_from_where_such_a_pod_is() {
+    let is_at = |address: IpAddr, id: &SpiffeId| address.to_string() == ADDRESS && id.service_account() == "users";
+    let (_, accounts) = Given::new().accounts(KnownPods { is_at: Box::new(is_at), ..nobody() });
+    let proofs = Proofs::ServiceAccounts(Box::new(accounts));
+    let renew = async |domain, account, address: &str| {
+        let identity = SpiffeId::new(domain, "shop", account).unwrap();
+        let peer = Some(Peer { identity, not_after: SystemTime::now() + Duration::from_secs(60) });
+        let request = pb::CertifyRequest { csr_der: Vec::new(), proof: Some(Proof::Renewal(pb::Renewal {})) };
+        let address = SocketAddr::new(address.parse().unwrap(), 5000);
+        proofs.check(&request, &Caller { address, peer }).await.map(drop).map_err(|error| error.label())
+    };
+    assert_eq!(renew("cluster.local", "users", ADDRESS).await, Ok(()));
+    assert_eq!(renew("cluster.local", "users", "::ffff:10.1.0.7").await, Ok(()));
+    assert_eq!(renew("cluster.local", "users", "10.1.0.8").await, Err("leaf_elsewhere"));
+    assert_eq!(renew("cluster.local", "orders", ADDRESS).await, Err("leaf_elsewhere"));
+    assert_eq!(renew("example.org", "users", ADDRESS).await, Err("leaf_elsewhere"));
 }
 
 #[test]
