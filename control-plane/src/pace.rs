@@ -25,10 +25,12 @@ impl Pace {
         Self { interval: Duration::from_secs(1) / per_second.max(1), longest, next: Mutex::default() }
     }
 
-    /// Waits for this caller's turn. Cancel-safe; the turn is lost then.
+    /// Waits for this caller's turn. Cancel-safe; the last in the line then gives its turn back, others' are lost.
     pub async fn turn(&self) -> Result<(), TooMany> {
-        let turn = self.line_up(Instant::now())?;
-        sleep_until(turn).await;
+        let at = self.line_up(Instant::now())?;
+        let mut turn = Turn { pace: self, at, has_come: false };
+        sleep_until(at).await;
+        turn.has_come = true;
         Ok(())
     }
 
@@ -43,9 +45,37 @@ impl Pace {
     }
 }
 
+/// Waited for; whoever leaves the line must not fill it.
+struct Turn<'a> {
+    pace: &'a Pace,
+    at: Instant,
+    has_come: bool,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut next = self.pace.next.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.has_come && *next == Some(self.at + self.pace.interval) {
+            *next = Some(self.at);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use tokio::time::timeout;
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_leaves_the_line_does_not_fill_it() {
+        let pace = Pace::new(10, Duration::from_millis(250));
+        pace.turn().await.unwrap();
+        for _ in 0..10 {
+            timeout(Duration::from_millis(1), pace.turn()).await.unwrap_err();
+        }
+        pace.turn().await.unwrap();
+    }
 
     #[tokio::test(start_paused = true)]
     async fn callers_are_let_in_evenly_and_a_long_line_is_cut() {
