@@ -78,7 +78,8 @@ pub(super) fn keep(authority: &Arc<Authority>, keeper: &Keeper<'_>) {
         mesh: mesh(config, hub),
         metrics: metrics.clone(),
     };
-    shutdown.spawn("rotation", rotation.run(leads, stop()));
+    let hub = hub.clone();
+    shutdown.spawn("rotation", rotation.run(async move { hub.synced().await }, leads, stop()));
 }
 
 fn secrets(config: &Config, cluster: &Cluster) -> Secrets {

@@ -118,7 +118,7 @@ impl Authority {
 
     fn new(settings: AuthoritySettings, store: Store, keys: Keys) -> Result<Self, AuthorityError> {
         let current = Current::new(&settings, keys, SystemTime::now())?;
-        let trust = watch::Sender::new(current.trust());
+        let trust = watch::Sender::new(current.keys.trust());
         let current = ArcSwap::from_pointee(current);
         Ok(Self { settings, store, current, trust, rotation: tokio::sync::Mutex::default(), change: Mutex::default() })
     }
@@ -246,7 +246,7 @@ impl Authority {
     }
 
     fn take(&self, current: Current) {
-        let trust = current.trust();
+        let trust = current.keys.trust();
         self.current.store(Arc::new(current));
         self.trust.send_if_modified(|known| {
             let differs = *known != trust;
@@ -271,10 +271,6 @@ impl Current {
         own.verify(&keys.bundle, now).map_err(AuthorityError::NotUnderAnchor)?;
         let server = control_server(&own, &keys.bundle)?;
         Ok(Self { keys, own, server })
-    }
-
-    fn trust(&self) -> Trust {
-        Trust { bundle: self.keys.bundle.clone(), issuer: self.keys.issuer.id().into() }
     }
 }
 

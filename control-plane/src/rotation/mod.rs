@@ -28,7 +28,7 @@ pub use status::{CertificateStatus, Phase, Status};
 
 use crate::{
     error::chain,
-    identity::{Authority, SecretError, Secrets, Stage, StatusMap, Stored},
+    identity::{Authority, SecretError, Secrets, Stage, StatusMap, Stored, Trust},
     index::ObjectName,
     telemetry::Metrics,
 };
@@ -70,17 +70,43 @@ pub struct Rotation {
 }
 
 impl Rotation {
-    /// Takes step after step whenever this replica leads, until `stop`.
+    /// Takes step after step whenever this replica leads, until `stop`. `synced` ends once [`Mesh`] knows of all that is
+    /// there: before that nobody seems to be behind.
     ///
     /// # Errors
     /// Never; the type is what tasks have.
-    pub async fn run(mut self, mut leads: watch::Receiver<bool>, stop: CancellationToken) -> Result<(), Infallible> {
+    pub async fn run(
+        mut self,
+        synced: impl Future<Output = ()>,
+        mut leads: watch::Receiver<bool>,
+        stop: CancellationToken,
+    ) -> Result<(), Infallible> {
+        let rotating = async {
+            synced.await;
+            loop {
+                // Its sender ends at the drain only, and then this does.
+                if leads.wait_for(|leads| *leads).await.is_err() {
+                    return std::future::pending::<Infallible>().await;
+                }
+                let mut lost = leads.clone();
+                tokio::select! {
+                    biased;
+                    _ = lost.wait_for(|leads| !leads) => {}
+                    never = self.lead() => match never {},
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Ok(()),
+            never = rotating => match never {},
+        }
+    }
+
+    async fn lead(&mut self) -> Infallible {
         loop {
-            let pause = if *leads.borrow_and_update() { self.round().await } else { IDLE_ROUND };
+            let pause = self.round().await;
             tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(()),
-                Ok(()) = leads.changed() => {}
                 Ok(()) = self.stored.changed() => {}
                 () = sleep(pause) => {}
             }
@@ -96,8 +122,15 @@ impl Rotation {
             Stage::Trusting(_) => Goal::Bundle,
             Stage::Settled | Stage::Requested | Stage::Promoted | Stage::Renewing => Goal::BundleAndLeaf,
         };
-        let behind = fleet.behind(&self.authority.trust().borrow(), goal);
-        let refused = self.step(&stored, behind.is_empty()).await;
+        // By what is stored, which this replica itself may not have taken.
+        let (behind, refused) = match stored.trust() {
+            Ok(trust) => {
+                let behind = fleet.behind(&trust, goal);
+                let refused = self.step(&stored, &trust, behind.is_empty()).await;
+                (behind, refused)
+            }
+            Err(error) => (Vec::new(), Some(error).filter(|_| stage != Stage::Settled)),
+        };
         self.metrics.certificates.rotation(Phase::of(stage).as_str(), &Phase::ALL.map(Phase::as_str), behind.len());
         let status = Status::new(&stored, &self.authority, refused.as_ref(), &fleet, behind);
         if let Err(error) = self.status.put(&status).await {
@@ -107,12 +140,12 @@ impl Rotation {
     }
 
     /// Takes the step that is due. Returns why a rotation is not begun, if it is not.
-    async fn step(&self, stored: &Stored, nobody_is_behind: bool) -> Option<SecretError> {
+    async fn step(&self, stored: &Stored, trust: &Trust, nobody_is_behind: bool) -> Option<SecretError> {
         let stage = stored.stage();
         let is_due = match stage {
             Stage::Settled => return None,
             Stage::Requested | Stage::Promoted => true,
-            Stage::Trusting(since) => nobody_is_behind && self.is_spread() && has_passed(SETTLE, since),
+            Stage::Trusting(since) => nobody_is_behind && self.is_spread(trust) && has_passed(SETTLE, since),
             Stage::Renewing => nobody_is_behind,
         };
         if !is_due {
@@ -133,8 +166,8 @@ impl Rotation {
     }
 
     /// Whether pods that start now are given this bundle.
-    fn is_spread(&self) -> bool {
-        *self.spread.borrow() == Some(self.authority.bundle().version())
+    fn is_spread(&self, trust: &Trust) -> bool {
+        *self.spread.borrow() == Some(trust.bundle.version())
     }
 }
 

@@ -1,3 +1,5 @@
+mod steps;
+
 use std::time::SystemTime;
 
 use tempfile::TempDir;
@@ -5,7 +7,15 @@ use weft_api::pb::{ProxyReport, Report};
 use weft_certs::SpiffeId;
 
 use super::*;
-use crate::identity::{AuthoritySettings, Trust};
+use crate::identity::AuthoritySettings;
+
+fn settings() -> AuthoritySettings {
+    AuthoritySettings {
+        identity: SpiffeId::control_plane("cluster.local", "weft").unwrap(),
+        leaf_lifetime: Duration::from_secs(3600),
+        issuer_lifetime: Duration::from_secs(36_000),
+    }
+}
 
 struct Given {
     _folder: TempDir,
@@ -15,12 +25,7 @@ struct Given {
 impl Given {
     fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        let settings = AuthoritySettings {
-            identity: SpiffeId::control_plane("cluster.local", "weft").unwrap(),
-            leaf_lifetime: Duration::from_secs(3600),
-            issuer_lifetime: Duration::from_secs(36_000),
-        };
-        let authority = Authority::in_folder(settings, folder.path()).unwrap();
+        let authority = Authority::in_folder(settings(), folder.path()).unwrap();
         Self { _folder: folder, authority }
     }
 

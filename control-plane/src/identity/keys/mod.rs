@@ -15,7 +15,7 @@ use std::{
 
 use weft_certs::{Issuer, TrustBundle, Validity};
 
-use super::AuthorityError;
+use super::{AuthorityError, Trust};
 pub(super) use folder::Folder;
 pub use folder::FolderError;
 pub use follow::Follower;
@@ -54,6 +54,12 @@ impl Store {
             Self::Folder(folder) => Ok(folder.replace_issuer(lifetimes)?),
             Self::Secrets(secrets) => Ok(secrets.replace_issuer(lifetimes).await?),
         }
+    }
+}
+
+impl Keys {
+    pub(super) fn trust(&self) -> Trust {
+        Trust { bundle: self.bundle.clone(), issuer: self.issuer.id().into() }
     }
 }
 

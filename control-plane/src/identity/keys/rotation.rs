@@ -10,7 +10,7 @@ use k8s_openapi::{ByteString, api::core::v1::Secret};
 use weft_certs::{Root, TrustBundle};
 
 use super::{
-    SecretError,
+    SecretError, Trust,
     form::{
         self, ANCHOR, ANCHOR_CERTIFICATE, CERTIFICATE, ISSUER, KEY, MADE, NEXT_CERTIFICATE, NEXT_KEY,
         PREVIOUS_CERTIFICATE,
@@ -116,6 +116,14 @@ impl Stored {
             roots.push(StoredRoot { place, id, not_after, has_key });
         }
         Ok(roots)
+    }
+
+    /// Whom the mesh is to trust by this, and who is to sign for it.
+    ///
+    /// # Errors
+    /// The Secrets hold no keys that can be used.
+    pub fn trust(&self) -> Result<Trust, SecretError> {
+        Ok(form::keys(&self.anchor, &self.issuer)?.trust())
     }
 
     /// Whether Weft can rotate the root: it needs the root's key, and must have made the issuer.

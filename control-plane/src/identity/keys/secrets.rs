@@ -127,11 +127,15 @@ impl Secrets {
         form::keys(&anchor, &issuer)
     }
 
+    /// Both Secrets as they are now.
+    pub(crate) async fn read(&self) -> Result<Stored, SecretError> {
+        let there = async |secret| self.find(secret).await?.ok_or(SecretError::Gone { secret });
+        Ok(Stored { anchor: there(ANCHOR).await?, issuer: there(ISSUER).await? })
+    }
+
     /// Puts a new issuer in the place of one that Weft has made.
     pub(super) async fn replace_issuer(&self, lifetimes: Lifetimes) -> Result<Keys, SecretError> {
-        let gone = |secret| SecretError::Gone { secret };
-        let anchor = self.find(ANCHOR).await?.ok_or(gone(ANCHOR))?;
-        let old = self.find(ISSUER).await?.ok_or(gone(ISSUER))?;
+        let Stored { anchor, issuer: old } = self.read().await?;
         let mut new = new_issuer(&anchor, lifetimes)?;
         if !form::keys(&anchor, &old)?.replaceable {
             return Err(SecretError::NotMade);

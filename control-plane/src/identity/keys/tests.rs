@@ -18,8 +18,7 @@ fn secrets(server: &ApiServer) -> Secrets {
 
 /// Both Secrets, as a watch would bring them.
 async fn stored(server: &ApiServer) -> Stored {
-    let secret = async |name| secrets(server).0.get(name).await.unwrap();
-    Stored { anchor: secret(form::ANCHOR).await, issuer: secret(form::ISSUER).await }
+    secrets(server).read().await.unwrap()
 }
 
 /// Puts a Secret there as an operator does.

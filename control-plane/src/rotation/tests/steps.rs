@@ -1,0 +1,108 @@
+//! Which steps are taken, as the Secret of an API server in small tells it.
+
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+use tokio_util::task::TaskTracker;
+
+use super::*;
+use crate::{fixture::api_server::ApiServer, identity::REQUESTED};
+
+const ANCHOR: &str = "weft-trust-anchor";
+
+struct Cluster {
+    server: ApiServer,
+    secrets: Secrets,
+    authority: Arc<Authority>,
+    /// A switch for [`Rotation::run`]'s `synced`.
+    synced: watch::Sender<bool>,
+}
+
+impl Cluster {
+    /// All leaves are to be renewed; the step that follows drops the old root.
+    async fn renewing() -> Self {
+        let server = ApiServer::bare();
+        let secrets = Secrets::new(server.client(), "weft");
+        let authority = Arc::new(Authority::in_secrets(settings(), secrets.clone()).await.unwrap());
+        let anchors = Api::<Secret>::namespaced(server.client(), "weft");
+        let request = Patch::Merge(json!({"metadata": {"annotations": {REQUESTED: "one"}}}));
+        anchors.patch(ANCHOR, &PatchParams::default(), &request).await.unwrap();
+        let cluster = Self { server, secrets, authority, synced: watch::Sender::new(false) };
+        cluster.advance().await;
+        cluster.advance().await;
+        cluster.authority.rotate_issuer().await.unwrap();
+        assert_eq!(cluster.stage().await, Stage::Renewing);
+        cluster
+    }
+
+    async fn stage(&self) -> Stage {
+        self.secrets.read().await.unwrap().stage()
+    }
+
+    async fn advance(&self) {
+        self.secrets.advance(&self.secrets.read().await.unwrap(), SystemTime::now()).await.unwrap();
+    }
+
+    /// Rotates with this mesh for a minute of the paused clock.
+    async fn rotate(&self, authority: &Arc<Authority>, mesh: Mesh) {
+        let stored = Arc::new(self.secrets.read().await.unwrap());
+        let rotation = Rotation {
+            authority: authority.clone(),
+            secrets: self.secrets.clone(),
+            stored: watch::channel(Some(stored)).1,
+            spread: watch::channel(None).1,
+            status: StatusMap::new(self.server.client(), "weft"),
+            mesh,
+            metrics: Arc::new(Metrics::new().unwrap()),
+        };
+        let mut synced = self.synced.subscribe();
+        let synced = async move { drop(synced.wait_for(|synced| *synced).await) };
+        let (_lease, leads) = watch::channel(true);
+        let stop = CancellationToken::new();
+        let task = TaskTracker::new().spawn(rotation.run(synced, leads, stop.clone()));
+        sleep(Duration::from_secs(60)).await;
+        stop.cancel();
+        task.await.unwrap().unwrap();
+    }
+}
+
+/// This pod, which has reported this.
+fn mesh(live: Option<&'static str>, trust: &Trust) -> Mesh {
+    let report = Report {
+        bundle_version: trust.bundle.version(),
+        leaf_issuer: trust.issuer.to_string(),
+        leaf_expiry_unix_seconds: 0,
+    };
+    let pod =
+        |pod: &str| ProxyReport { namespace: "shop".into(), pod: pod.into(), report: Some(report.clone()), age_ms: 0 };
+    let answer = ReportsResponse { proxies: live.map(pod).into_iter().collect(), ..ReportsResponse::default() };
+    Mesh {
+        live: Box::new(move || live.map(|pod| ObjectName::new("shop", pod)).into_iter().collect()),
+        reports: Box::new(move || answer.clone()),
+        replicas: Box::new(Vec::new),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_step_is_taken_before_all_proxies_are_known() {
+    let cluster = Cluster::renewing().await;
+    let trust = cluster.authority.trust().borrow().clone();
+    cluster.rotate(&cluster.authority, mesh(None, &trust)).await;
+    assert_eq!(cluster.stage().await, Stage::Renewing, "nobody was asked");
+    cluster.synced.send_replace(true);
+    cluster.rotate(&cluster.authority, mesh(Some("users"), &trust)).await;
+    assert_eq!(cluster.stage().await, Stage::Settled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_goes_by_the_keys_in_the_secrets_and_not_by_those_that_this_replica_has() {
+    let cluster = Cluster::renewing().await;
+    let old = Arc::new(Given::new().authority);
+    cluster.synced.send_replace(true);
+    let trust = old.trust().borrow().clone();
+    cluster.rotate(&old, mesh(Some("users"), &trust)).await;
+    assert_eq!(cluster.stage().await, Stage::Renewing, "the proxy has keys of before");
+}
