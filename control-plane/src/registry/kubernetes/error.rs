@@ -19,11 +19,13 @@ pub enum WatchError {
         /// The API server's word.
         source: kube::Error,
     },
-    /// The kind's definition is not there.
-    #[error("the cluster has no {plural}")]
-    NoSuchKind {
+    /// It is not there. Whether that is so, or said by something before the API server, its discovery tells.
+    #[error("{plural} are not found, and it is not sure that they are gone: check what stands before the API server")]
+    NotFound {
         /// The kind's name in paths.
         plural: &'static str,
+        /// What was answered.
+        source: kube::Error,
     },
     /// It answers, but not with what was asked for.
     #[error("the API server refuses")]
@@ -45,7 +47,7 @@ impl WatchError {
         match &error {
             kube::Error::Api(status) => match status.code {
                 403 => Self::Forbidden { plural, source: error },
-                404 => Self::NoSuchKind { plural },
+                404 => Self::NotFound { plural, source: error },
                 410 => Self::Expired,
                 _ => Self::Refused(error),
             },
@@ -60,7 +62,7 @@ impl WatchError {
             Self::Expired => "expired",
             Self::Ended => "ended",
             Self::Forbidden { .. } => "forbidden",
-            Self::NoSuchKind { .. } => "no_such_kind",
+            Self::NotFound { .. } => "not_found",
             Self::Refused(_) => "refused",
             Self::Silent { .. } => "silent",
             Self::Unreachable(_) => "unreachable",

@@ -2,13 +2,14 @@
 //!
 //! Each kind has a watch of its own (`watch.rs`); what they tell is put together in `known.rs`, which tells the index of
 //! nothing before all kinds have been listed. Objects are made by `translate`, as the file registry's are. A kind whose
-//! CustomResourceDefinition is not there counts as listed, and is looked for until it comes.
+//! CustomResourceDefinition is surely not there (`presence.rs`) counts as listed, and is looked for until it comes.
 
 mod connect;
 mod error;
 mod item;
 mod known;
 mod pause;
+mod presence;
 #[cfg(test)]
 mod tests;
 mod watch;

@@ -163,6 +163,30 @@ async fn kinds_that_are_not_there_are_picked_up_when_they_come_and_let_go_when_t
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_forgotten_for_what_stands_before_the_api_server_and_knows_nothing() {
+    let mut fixture = Fixture::synced(ApiServer::with(&(policy("{mode: mtls}") + "---\n" + SHOP))).await;
+    fixture.server.hide(true);
+    fixture.server.forget();
+    for kind in ["Pod: pods", "Service: services", "InboundPolicy: inboundpolicies"] {
+        fixture.complains(&format!("{kind} are not found")).await;
+    }
+    assert!(fixture.batches.try_recv().is_err(), "nothing is told");
+    fixture.server.hide(false);
+    fixture.is_content().await;
+    fixture.server.apply(&pod("new"));
+    fixture.eventually(has("new")).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kind_of_every_cluster_is_never_believed_to_be_gone() {
+    let server = ApiServer::with(SHOP);
+    let mut fixture = Fixture::synced(server).await;
+    fixture.server.undefine(PODS);
+    fixture.complains("Pod: pods are not found, and it is not sure that they are gone").await;
+    assert!(fixture.batches.try_recv().is_err(), "nothing is told");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_object_that_cannot_be_read_keeps_its_last_good_state_and_no_other_back() {
     let mut fixture = Fixture::synced(ApiServer::with(&(policy("{mode: mtls}") + "---\n" + SHOP))).await;
     let strict = |index: &Index| index.policies().any(|policy| policy.require_mtls);

@@ -19,6 +19,7 @@ use super::{
     WatchError,
     item::{Item, Read},
     pause::{Pause, jittered},
+    presence::is_absent,
 };
 use crate::{
     index::{ObjectKey, ObjectKind},
@@ -61,6 +62,7 @@ pub(super) enum Told {
 
 /// Lists and watches one kind in all namespaces.
 pub(super) struct Watch<K> {
+    client: Client,
     api: Api<Item<K>>,
     place: Place<K>,
     pause: Pause,
@@ -88,7 +90,8 @@ struct Open<K> {
 impl<K: Kind> Watch<K> {
     /// Nothing is asked before what it tells is polled.
     pub(super) fn new(client: &Client) -> Self {
-        Self { api: Api::all(client.clone()), place: Place::Nowhere, pause: Pause::default(), due: None }
+        let (client, api) = (client.clone(), Api::all(client.clone()));
+        Self { client, api, place: Place::Nowhere, pause: Pause::default(), due: None }
     }
 
     /// All that it tells, without an end.
@@ -117,27 +120,30 @@ impl<K: Kind> Watch<K> {
                     self.pause.reset();
                     return told;
                 }
+                Err(error @ WatchError::NotFound { .. }) => return self.not_found(error).await,
                 Err(error) => return self.failed(error),
             }
         }
     }
 
-    fn failed(&mut self, error: WatchError) -> Told {
-        self.due = Some(match error {
-            WatchError::NoSuchKind { .. } => jittered(ABSENT_PAUSE),
-            _ => self.pause.next(),
-        });
-        match error {
-            WatchError::NoSuchKind { .. } => {
+    /// Everything of the kind is forgotten only when it is sure that there is no such kind.
+    async fn not_found(&mut self, error: WatchError) -> Told {
+        match timeout(LIST_LIMIT, is_absent::<K>(&self.client)).await {
+            Ok(Ok(true)) => {
                 self.place = Place::Nowhere;
+                self.due = Some(jittered(ABSENT_PAUSE));
                 Told::Absent
             }
-            WatchError::Expired => {
-                self.place = Place::Nowhere;
-                Told::Failed(error)
-            }
-            error => Told::Failed(error),
+            _ => self.failed(error),
         }
+    }
+
+    fn failed(&mut self, error: WatchError) -> Told {
+        self.due = Some(self.pause.next());
+        if matches!(error, WatchError::Expired) {
+            self.place = Place::Nowhere;
+        }
+        Told::Failed(error)
     }
 
     async fn list(&mut self) -> Result<Told, WatchError> {

@@ -19,6 +19,8 @@ pub trait Kind: DeserializeOwned + Send + 'static {
     const VERSIONS: &'static [&'static str];
     /// Its name in paths.
     const PLURAL: &'static str;
+    /// It comes with a CustomResourceDefinition: a cluster may be without it.
+    const IS_DEFINED: bool = false;
 
     /// The object that the index holds. None: there is nothing in it for the mesh.
     ///
@@ -49,6 +51,7 @@ impl Kind for HttpRoute {
     const GROUP: &'static str = "gateway.networking.k8s.io";
     const VERSIONS: &'static [&'static str] = &["v1", "v1beta1"];
     const PLURAL: &'static str = "httproutes";
+    const IS_DEFINED: bool = true;
 
     fn object(&self, warnings: &mut Vec<Finding>) -> Result<Option<Object>, Finding> {
         Ok(route(self, warnings)?.map(Object::Route))
@@ -60,6 +63,7 @@ impl Kind for InboundPolicy {
     const GROUP: &'static str = "weft.dev";
     const VERSIONS: &'static [&'static str] = &["v1"];
     const PLURAL: &'static str = "inboundpolicies";
+    const IS_DEFINED: bool = true;
 
     fn object(&self, _warnings: &mut Vec<Finding>) -> Result<Option<Object>, Finding> {
         policy(self).map(|policy| Some(Object::Policy(policy)))
