@@ -41,11 +41,14 @@ fn service() -> impl Strategy<Value = Object> {
 }
 
 fn slice() -> impl Strategy<Value = Object> {
-    let addresses = prop::collection::vec((address(), any::<bool>()), 0..3);
+    let pod = prop::option::of(prop::sample::select(&NAMES[..]));
+    let addresses = prop::collection::vec((address(), pod, any::<bool>()), 0..3);
     (name(), service_name(), addresses).prop_map(|(name, service, addresses)| {
         let service = ServiceName { namespace: name.namespace.clone(), ..service };
-        let endpoint = |(address, terminating)| SliceEndpoint {
+        let namespace = name.namespace.clone();
+        let endpoint = |(address, pod, terminating): (_, Option<&str>, _)| SliceEndpoint {
             address,
+            pod: pod.map(|pod| ObjectName::new(&namespace, pod)),
             zone: String::new(),
             node: String::new(),
             zone_hints: Vec::new(),
@@ -67,15 +70,16 @@ fn node() -> impl Strategy<Value = Object> {
 }
 
 fn pod() -> impl Strategy<Value = Object> {
-    let state = (any::<bool>(), any::<bool>(), node_name());
+    let state = (any::<bool>(), any::<bool>(), any::<bool>(), node_name());
     (name(), 0..2i64, prop::collection::vec(address(), 0..2), labels(), state).prop_map(
-        |(name, created, addresses, labels, (meshed, terminating, node))| {
+        |(name, created, addresses, labels, (meshed, host_network, terminating, node))| {
             Object::Pod(Pod {
                 name,
                 uid: "".into(),
                 created,
                 workload: String::new(),
                 addresses,
+                host_network,
                 service_account: "default".to_owned(),
                 labels,
                 meshed,

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{
     Affected, Index, Object, Pod, Service, has_all,
-    lookup::{addresses, backends, block, enter, in_namespace, leave, named},
+    lookup::{addresses, backends, block, enter, in_namespace, leave, named, named_pods},
 };
 
 impl Index {
@@ -17,6 +17,7 @@ impl Index {
             Object::Slice(slice) => {
                 enter(&mut self.slices_of, slice.service.clone(), &slice.name);
                 slice.endpoints.iter().for_each(|one| enter(&mut self.slices_at, one.address, &slice.name));
+                named_pods(slice).for_each(|pod| enter(&mut self.slices_naming, pod.clone(), &slice.name));
             }
             Object::Route(route) => {
                 route.parents.iter().for_each(|one| enter(&mut self.routes_for, one.service.clone(), &route.name));
@@ -38,6 +39,7 @@ impl Index {
             Object::Slice(slice) => {
                 leave(&mut self.slices_of, &slice.service, &slice.name);
                 slice.endpoints.iter().for_each(|one| leave(&mut self.slices_at, &one.address, &slice.name));
+                named_pods(slice).for_each(|pod| leave(&mut self.slices_naming, pod, &slice.name));
             }
             Object::Route(route) => {
                 route.parents.iter().for_each(|one| leave(&mut self.routes_for, &one.service, &route.name));
@@ -68,7 +70,8 @@ impl Index {
     fn mark_pod(&self, pod: &Pod, affected: &mut Affected) {
         affected.pods.insert(pod.name.clone());
         affected.addresses.extend(&pod.addresses);
-        let slices = pod.addresses.iter().flat_map(|address| named(&self.slices_at, address));
+        let at_its_addresses = pod.addresses.iter().flat_map(|address| named(&self.slices_at, address));
+        let slices = at_its_addresses.chain(named(&self.slices_naming, &pod.name));
         let services = slices.filter_map(|name| self.slices.get(name)).map(|slice| slice.service.clone());
         affected.services.extend(services);
     }

@@ -8,7 +8,7 @@ use std::{
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use weft_api::ServiceName;
 
-use super::{BackendRef, Object, ObjectName, Route};
+use super::{BackendRef, Object, ObjectName, Route, Slice};
 
 /// Names of objects by what they are found by.
 pub(super) type NamesBy<K> = BTreeMap<K, BTreeSet<ObjectName>>;
@@ -27,6 +27,10 @@ pub(super) fn backends(route: &Route) -> impl Iterator<Item = &ServiceName> {
         BackendRef::Service { service, .. } => Some(service),
         BackendRef::Invalid { .. } => None,
     })
+}
+
+pub(super) fn named_pods(slice: &Slice) -> impl Iterator<Item = &ObjectName> {
+    slice.endpoints.iter().filter_map(|endpoint| endpoint.pod.as_ref())
 }
 
 /// Small enough to take in few neighbours, large enough that a cluster is a handful of them once merged.

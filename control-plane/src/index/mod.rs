@@ -49,6 +49,7 @@ pub struct Index {
     policies: BTreeMap<ObjectName, Policy>,
     slices_of: NamesBy<ServiceName>,
     slices_at: NamesBy<IpAddr>,
+    slices_naming: NamesBy<ObjectName>,
     pods_at: NamesBy<IpAddr>,
     routes_for: NamesBy<ServiceName>,
     routes_to: NamesBy<ServiceName>,

@@ -176,6 +176,8 @@ pub struct SlicePort {
 pub struct SliceEndpoint {
     /// The pod's address (Kubernetes gives the first of the list meaning, the others none).
     pub address: IpAddr,
+    /// The pod of the slice's own namespace that it is said to be, if one is named. Nothing is granted by that.
+    pub pod: Option<ObjectName>,
     /// Topology zone, or empty.
     pub zone: String,
     /// Node name, or empty.
@@ -210,6 +212,8 @@ pub struct Pod {
     pub workload: String,
     /// Addresses that are this pod's alone: none on the host's network, and none once it has ended.
     pub addresses: Vec<IpAddr>,
+    /// It is on its node's network.
+    pub host_network: bool,
     /// Its service account.
     pub service_account: String,
     /// Its labels.

@@ -1,7 +1,8 @@
 //! A destination's endpoints.
 //!
 //! An EndpointSlice says where; only a Pod object with that address in the Service's own namespace says who. So a
-//! hand-written slice cannot give a foreign address an identity, nor lend one pod another's.
+//! hand-written slice cannot give a foreign address an identity, nor lend one pod another's. A slice that names a pod can only
+//! hold an endpoint back: until that pod is known at that address, and once another has the address.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,7 +10,7 @@ use std::net::SocketAddr;
 use weft_api::{Destination, EndpointView};
 
 use super::{Mesh, identity, newest};
-use crate::index::{Index, Service, SliceEndpoint};
+use crate::index::{Index, ObjectName, Service, SliceEndpoint};
 
 /// The endpoints of a Service's port, by address. None: there is no such Service, or it has no such port.
 ///
@@ -22,7 +23,7 @@ pub fn endpoints(index: &Index, destination: &Destination, mesh: &Mesh) -> Optio
         let Some(target) = slice.ports.iter().find(|one| one.name == port.name) else { continue };
         for endpoint in &slice.endpoints {
             let address = SocketAddr::new(endpoint.address, target.port);
-            let view = view(index, service, address, endpoint, mesh);
+            let Some(view) = view(index, service, address, endpoint, mesh) else { continue };
             // It may stand in two slices for a moment, while Kubernetes moves it.
             found.entry(address).and_modify(|known| known.terminating &= view.terminating).or_insert(view);
         }
@@ -53,10 +54,20 @@ fn of_one_family(
     found
 }
 
-fn view(index: &Index, service: &Service, address: SocketAddr, endpoint: &SliceEndpoint, mesh: &Mesh) -> EndpointView {
+/// None: the pod that the slice names is not known at this address (yet, or any more). In plaintext a meshed pod would be
+/// reached by mistake, and as another pod the one that has the address now.
+fn view(
+    index: &Index,
+    service: &Service,
+    address: SocketAddr,
+    endpoint: &SliceEndpoint,
+    mesh: &Mesh,
+) -> Option<EndpointView> {
     let own = index.pods_at(address.ip()).filter(|pod| pod.name.namespace == service.name.namespace);
     let pod = newest(own);
-    EndpointView {
+    let is_on_host = |name: &ObjectName| index.pod(name).is_some_and(|pod| pod.host_network);
+    let is_settled = |name: &ObjectName| pod.is_some_and(|pod| pod.name == *name) || is_on_host(name);
+    endpoint.pod.as_ref().is_none_or(is_settled).then(|| EndpointView {
         address,
         identity: pod.and_then(|pod| identity(pod, mesh)),
         weight: 1,
@@ -68,5 +79,5 @@ fn view(index: &Index, service: &Service, address: SocketAddr, endpoint: &SliceE
         terminating: endpoint.terminating || pod.is_some_and(|pod| pod.terminating),
         node_local: service.node_local,
         pod: pod.map(|pod| pod.name.to_string()).unwrap_or_default(),
-    }
+    })
 }

@@ -21,6 +21,7 @@ pub fn pod(pod: &KubernetesPod, warnings: &mut Vec<Finding>) -> Result<Pod, Find
         created: created(&pod.metadata),
         workload: workload(&pod.metadata),
         addresses: addresses(spec, pod.status.as_ref())?,
+        host_network: spec.is_some_and(is_on_host),
         service_account: account.unwrap_or_else(|| "default".to_owned()),
         labels: pod.metadata.labels.clone().unwrap_or_default(),
         meshed: annotations.and_then(|all| all.get(INJECTED)).is_some_and(|value| value == "true"),
@@ -36,7 +37,7 @@ pub fn pod(pod: &KubernetesPod, warnings: &mut Vec<Finding>) -> Result<Pod, Find
 fn addresses(spec: Option<&PodSpec>, status: Option<&PodStatus>) -> Result<Vec<IpAddr>, Finding> {
     let Some(status) = status else { return Ok(Vec::new()) };
     let ended = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
-    if ended || spec.and_then(|spec| spec.host_network) == Some(true) {
+    if ended || spec.is_some_and(is_on_host) {
         return Ok(Vec::new());
     }
     let many = status.pod_ips.iter().flatten().map(|one| &one.ip);
@@ -48,6 +49,10 @@ fn addresses(spec: Option<&PodSpec>, status: Option<&PodStatus>) -> Result<Vec<I
         }
     }
     Ok(addresses)
+}
+
+fn is_on_host(spec: &PodSpec) -> bool {
+    spec.host_network == Some(true)
 }
 
 fn ports(spec: &PodSpec) -> Vec<ContainerPort> {

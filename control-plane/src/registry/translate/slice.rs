@@ -1,10 +1,13 @@
 //! EndpointSlice.
 
-use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointSlice};
+use k8s_openapi::api::{
+    core::v1::ObjectReference,
+    discovery::v1::{Endpoint, EndpointConditions, EndpointSlice},
+};
 use weft_api::ServiceName;
 
 use super::{Field, Finding, Problem, is_tcp, name, port};
-use crate::index::{Slice, SliceEndpoint, SlicePort};
+use crate::index::{ObjectName, Slice, SliceEndpoint, SlicePort};
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
@@ -28,7 +31,7 @@ pub fn slice(slice: &EndpointSlice, warnings: &mut Vec<Finding>) -> Result<Optio
     }
     let mut endpoints = Vec::new();
     for (at, endpoint) in slice.endpoints.iter().enumerate() {
-        endpoints.extend(one_endpoint(at, endpoint)?);
+        endpoints.extend(one_endpoint(at, endpoint, &object)?);
     }
     Ok(Some(Slice { name: object, service, ports: ports(slice)?, endpoints }))
 }
@@ -46,7 +49,7 @@ fn ports(slice: &EndpointSlice) -> Result<Vec<SlicePort>, Finding> {
 }
 
 /// None: it does not serve, or has no address.
-fn one_endpoint(at: usize, wire: &Endpoint) -> Result<Option<SliceEndpoint>, Finding> {
+fn one_endpoint(at: usize, wire: &Endpoint, slice: &ObjectName) -> Result<Option<SliceEndpoint>, Finding> {
     let Some(terminating) = standing(wire.conditions.as_ref()) else { return Ok(None) };
     let Some(text) = wire.addresses.first() else { return Ok(None) };
     let field = || Field::new("endpoints").index(at).key("addresses").index(0);
@@ -55,12 +58,21 @@ fn one_endpoint(at: usize, wire: &Endpoint) -> Result<Option<SliceEndpoint>, Fin
     let nodes = wire.hints.iter().flat_map(|hints| hints.for_nodes.iter().flatten());
     Ok(Some(SliceEndpoint {
         address,
+        pod: wire.target_ref.as_ref().and_then(|target| own_pod(target, slice)),
         zone: wire.zone.clone().unwrap_or_default(),
         node: wire.node_name.clone().unwrap_or_default(),
         zone_hints: zones.map(|zone| zone.name.clone()).collect(),
         node_hints: nodes.map(|node| node.name.clone()).collect(),
         terminating,
     }))
+}
+
+/// The pod that is named. None: it is another kind of object, or is elsewhere.
+fn own_pod(target: &ObjectReference, slice: &ObjectName) -> Option<ObjectName> {
+    let is_pod = target.kind.as_deref() == Some("Pod");
+    let is_near = target.namespace.as_deref().is_none_or(|namespace| *namespace == *slice.namespace);
+    let name = target.name.as_deref().filter(|_| is_pod && is_near)?;
+    Some(ObjectName { namespace: slice.namespace.clone(), name: name.into() })
 }
 
 /// Whether it only serves until it ends. None: it does not serve. `publishNotReadyAddresses` has been seen to by whoever
