@@ -5,6 +5,8 @@
 
 mod plan;
 mod seen;
+#[cfg(test)]
+mod tests;
 
 use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
@@ -92,8 +94,10 @@ impl Bootstrap {
         let (mut labelled, mut kept) = (Seen::default(), Seen::default());
         loop {
             let meshed = self.meshed.borrow_and_update().clone();
-            let retry = match (labelled.all(), meshed, kept.all()) {
-                (Some(labelled), Some(meshed), Some(kept)) => !self.level(labelled, &meshed, kept).await,
+            let retry = match (labelled.all(), meshed) {
+                (Some(labelled), Some(meshed)) if kept.all().is_some() => {
+                    !self.level(labelled, &meshed, &mut kept).await
+                }
                 _ => false,
             };
             tokio::select! {
@@ -106,19 +110,28 @@ impl Bootstrap {
         }
     }
 
-    /// Makes the cluster what it should be. Whether it is.
-    async fn level(&mut self, labelled: &Seen<()>, meshed: &Namespaces, kept: &Seen<Kept>) -> bool {
+    /// Makes the cluster what it should be. Whether it is. What is written is known at once: the watch tells of one after the
+    /// other, and all others would be written again each time.
+    async fn level(&mut self, labelled: &Seen<()>, meshed: &Namespaces, kept: &mut Seen<Kept>) -> bool {
         let bundle = self.trust.borrow_and_update().bundle.clone();
         let pem = bundle.to_pem();
         let mut done = true;
         for some in steps(&pem, labelled, meshed, kept).chunks(AT_ONCE) {
-            done &= join_all(some.iter().map(|step| self.perform(step, &pem))).await.into_iter().all(|done| done);
+            let outcomes = join_all(some.iter().map(|step| self.perform(step, &pem))).await;
+            for (step, outcome) in some.iter().zip(outcomes) {
+                match (outcome, step) {
+                    (Outcome::Done, Step::Put(namespace)) => kept.put(namespace, Kept::ours(&pem)),
+                    (Outcome::Done, Step::Remove(namespace)) => kept.remove(namespace),
+                    (Outcome::Ending, _) => {}
+                    (Outcome::Failed, _) => done = false,
+                }
+            }
         }
         self.spread.send_replace(done.then(|| bundle.version()));
         done
     }
 
-    async fn perform(&self, step: &Step, pem: &str) -> bool {
+    async fn perform(&self, step: &Step, pem: &str) -> Outcome {
         let (namespace, action, done) = match step {
             Step::Put(namespace) => (&**namespace, "put", self.put(namespace, pem).await),
             Step::Remove(namespace) => (&**namespace, "removed", self.remove(namespace).await),
@@ -126,16 +139,15 @@ impl Bootstrap {
         match done {
             Ok(()) => {
                 info!(namespace, action, "the trust bundle's ConfigMap is as it should be");
-                true
+                Outcome::Done
             }
-            // It goes with its namespace.
             Err(kube::Error::Api(status)) if status.is_not_found() || is_ending(&status) => {
                 debug!(namespace, "the namespace is ending");
-                true
+                Outcome::Ending
             }
             Err(error) => {
                 warn!(namespace, error = chain(&error), "the ConfigMap {NAME} cannot be written, it is tried again");
-                false
+                Outcome::Failed
             }
         }
     }
@@ -158,6 +170,14 @@ impl Bootstrap {
     fn api(&self, namespace: &str) -> Api<ConfigMap> {
         Api::namespaced(self.client.clone(), namespace)
     }
+}
+
+/// What has come of a step.
+enum Outcome {
+    Done,
+    /// The ConfigMap goes with its namespace.
+    Ending,
+    Failed,
 }
 
 /// Nothing can be made any more in a namespace that is being deleted.

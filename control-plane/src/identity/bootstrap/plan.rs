@@ -14,6 +14,13 @@ pub(super) struct Kept {
     pub(super) is_ours: bool,
 }
 
+impl Kept {
+    /// One that Weft has written.
+    pub(super) fn ours(pem: &str) -> Self {
+        Self { pem: Some(pem.to_owned()), is_ours: true }
+    }
+}
+
 /// One thing to do, in a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {

@@ -34,6 +34,16 @@ impl<T> Seen<T> {
         self.now.keys()
     }
 
+    /// This is there now, though no event has told of it yet.
+    pub(super) fn put(&mut self, namespace: &Arc<str>, one: T) {
+        self.now.insert(namespace.clone(), one);
+    }
+
+    /// It is gone now, though no event has told of it yet.
+    pub(super) fn remove(&mut self, namespace: &str) {
+        self.now.remove(namespace);
+    }
+
     /// Takes an event. `read`: an object's namespace and what counts of it; None: it counts as gone.
     pub(super) fn take<K>(&mut self, event: watcher::Result<Event<K>>, read: impl Fn(&K) -> Option<(Arc<str>, T)>)
     where
@@ -48,15 +58,15 @@ impl<T> Seen<T> {
             }
             Ok(Event::Apply(object)) => match read(&object) {
                 Some((namespace, one)) => drop(self.now.insert(namespace, one)),
-                None => self.remove(&object),
+                None => self.remove(&place(&object)),
             },
-            Ok(Event::Delete(object)) => self.remove(&object),
+            Ok(Event::Delete(object)) => self.remove(&place(&object)),
             Err(error) => warn!(error = chain(&error), "a watch for the trust bundle's ConfigMaps began anew"),
         }
     }
+}
 
-    /// A namespace is named by itself, everything else by the namespace that it is in.
-    fn remove<K: kube::ResourceExt>(&mut self, object: &K) {
-        self.now.remove(object.namespace().unwrap_or_else(|| object.name_any()).as_str());
-    }
+/// A namespace is named by itself, everything else by the namespace that it is in.
+fn place<K: kube::ResourceExt>(object: &K) -> String {
+    object.namespace().unwrap_or_else(|| object.name_any())
 }
