@@ -128,6 +128,11 @@ impl Authority {
         self.settings.identity == *identity
     }
 
+    /// How long a new issuer lives.
+    pub fn issuer_lifetime(&self) -> Duration {
+        self.settings.issuer_lifetime
+    }
+
     /// Whom the mesh trusts.
     pub fn bundle(&self) -> TrustBundle {
         self.current.load().keys.bundle.clone()

@@ -19,7 +19,7 @@ use std::{
 
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use weft_api::pb::ReportsResponse;
 
 pub use behind::{Behind, Why};
@@ -151,16 +151,12 @@ impl Rotation {
         if !is_due {
             return None;
         }
-        let taken = match stage {
-            Stage::Promoted => self.authority.rotate_issuer().await.map(drop).map_err(|error| chain(&error)),
-            _ => match self.secrets.advance(stored, SystemTime::now()).await {
-                Err(error) if stage == Stage::Requested && !error.is_transient() => return Some(error),
-                taken => taken.map_err(|error| chain(&error)),
-            },
-        };
-        match taken {
+        match self.secrets.advance(stored, SystemTime::now(), self.authority.issuer_lifetime()).await {
             Ok(()) => info!(after = Phase::of(stage).as_str(), "the rotation of the root goes on"),
-            Err(error) => warn!(error, "a step of the rotation of the root is tried again"),
+            // What is there now will be seen.
+            Err(error @ SecretError::Changed { .. }) => debug!(%error, "a step of the rotation of the root is late"),
+            Err(error) if stage == Stage::Requested && !error.is_transient() => return Some(error),
+            Err(error) => warn!(error = chain(&error), "a step of the rotation of the root is tried again"),
         }
         None
     }

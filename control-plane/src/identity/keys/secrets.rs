@@ -2,14 +2,14 @@
 //!
 //! Several replicas may start at once: whoever comes second finds the other's Secret and takes it.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client, api::PostParams};
-use weft_certs::{Issuer, Root, Validity};
+use weft_certs::{Issuer, Root};
 
 use super::{
-    Keys, Lifetimes, ROOT_LIFETIME, Stage, Stored,
+    Keys, Lifetimes, Stage, Stored,
     form::{self, ANCHOR, ISSUER},
 };
 
@@ -135,35 +135,35 @@ impl Secrets {
 
     /// Puts a new issuer in the place of one that Weft has made.
     pub(super) async fn replace_issuer(&self, lifetimes: Lifetimes) -> Result<Keys, SecretError> {
-        let Stored { anchor, issuer: old } = self.read().await?;
-        let mut new = new_issuer(&anchor, lifetimes)?;
-        if !form::keys(&anchor, &old)?.replaceable {
-            return Err(SecretError::NotMade);
-        }
-        // Only over what has been read.
-        new.metadata.resource_version = old.metadata.resource_version;
-        let written = self.0.replace(ISSUER, &PostParams::default(), &new).await;
-        form::keys(&anchor, &written.map_err(|source| failed(ISSUER, "written", source))?)
+        let stored = self.read().await?;
+        let issuer = self.replace(ISSUER, &next_issuer(&stored, lifetimes)?).await?;
+        form::keys(&stored.anchor, &issuer)
     }
 
-    /// Takes a step of a rotation of the root; see [`Stored::stage`].
+    /// Takes a step of a rotation of the root; see [`Stored::stage`]. `issuer`: how long the new root's issuer lives.
     ///
     /// # Errors
     /// It cannot be taken, or somebody else has changed the Secret since it was seen.
-    pub async fn advance(&self, stored: &Stored, now: SystemTime) -> Result<(), SecretError> {
-        let anchor = match stored.stage() {
-            Stage::Settled | Stage::Promoted => return Ok(()),
+    pub async fn advance(&self, stored: &Stored, now: SystemTime, issuer: Duration) -> Result<(), SecretError> {
+        let lifetimes = Lifetimes { now, issuer };
+        let (secret, next) = match stored.stage() {
+            Stage::Settled => return Ok(()),
             Stage::Requested => {
                 stored.check()?;
-                let root = Root::generate(Validity::lasting(now, ROOT_LIFETIME)).map_err(SecretError::Make)?;
-                stored.trusting(&root, now)
+                let root = Root::generate(lifetimes.root()).map_err(SecretError::Make)?;
+                (ANCHOR, stored.trusting(&root, now))
             }
-            Stage::Trusting(_) => stored.promoted()?,
-            Stage::Renewing => stored.settled(),
+            Stage::Trusting(_) => (ANCHOR, stored.promoted()?),
+            Stage::Promoted => (ISSUER, next_issuer(stored, lifetimes)?),
+            Stage::Renewing => (ANCHOR, stored.settled()),
         };
-        // Only over what has been seen: it carries that version.
-        let written = self.0.replace(ANCHOR, &PostParams::default(), &anchor).await;
-        written.map(drop).map_err(|source| failed(ANCHOR, "written", source))
+        self.replace(secret, &next).await.map(drop)
+    }
+
+    /// Writes over what has been seen, and nothing later: the content carries that version.
+    async fn replace(&self, secret: &'static str, content: &Secret) -> Result<Secret, SecretError> {
+        let written = self.0.replace(secret, &PostParams::default(), content).await;
+        written.map_err(|source| failed(secret, "written", source))
     }
 
     async fn find(&self, secret: &'static str) -> Result<Option<Secret>, SecretError> {
@@ -186,6 +186,16 @@ fn new_issuer(anchor: &Secret, lifetimes: Lifetimes) -> Result<Secret, SecretErr
     let root = form::root(anchor)?;
     let issuer = Issuer::generate(&root, lifetimes.issuer()).map_err(SecretError::Make)?;
     Ok(form::issuer_secret(&issuer, &root))
+}
+
+/// An issuer in the place of one that Weft has made.
+fn next_issuer(stored: &Stored, lifetimes: Lifetimes) -> Result<Secret, SecretError> {
+    let mut new = new_issuer(&stored.anchor, lifetimes)?;
+    if !form::keys(&stored.anchor, &stored.issuer)?.replaceable {
+        return Err(SecretError::NotMade);
+    }
+    new.metadata.resource_version.clone_from(&stored.issuer.metadata.resource_version);
+    Ok(new)
 }
 
 fn failed(secret: &'static str, action: &'static str, source: kube::Error) -> SecretError {

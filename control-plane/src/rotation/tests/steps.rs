@@ -22,8 +22,8 @@ struct Cluster {
 }
 
 impl Cluster {
-    /// All leaves are to be renewed; the step that follows drops the old root.
-    async fn renewing() -> Self {
+    /// The new root has taken the old one's place; the issuer is still the old one's.
+    async fn promoted() -> Self {
         let server = ApiServer::bare();
         let secrets = Secrets::new(server.client(), "weft");
         let authority = Arc::new(Authority::in_secrets(settings(), secrets.clone()).await.unwrap());
@@ -33,6 +33,13 @@ impl Cluster {
         let cluster = Self { server, secrets, authority, synced: watch::Sender::new(false) };
         cluster.advance().await;
         cluster.advance().await;
+        assert_eq!(cluster.stage().await, Stage::Promoted);
+        cluster
+    }
+
+    /// All leaves are to be renewed; the step that follows drops the old root.
+    async fn renewing() -> Self {
+        let cluster = Self::promoted().await;
         cluster.authority.rotate_issuer().await.unwrap();
         assert_eq!(cluster.stage().await, Stage::Renewing);
         cluster
@@ -43,16 +50,21 @@ impl Cluster {
     }
 
     async fn advance(&self) {
-        self.secrets.advance(&self.secrets.read().await.unwrap(), SystemTime::now()).await.unwrap();
+        let (stored, lifetime) = (self.secrets.read().await.unwrap(), self.authority.issuer_lifetime());
+        self.secrets.advance(&stored, SystemTime::now(), lifetime).await.unwrap();
     }
 
     /// Rotates with this mesh for a minute of the paused clock.
     async fn rotate(&self, authority: &Arc<Authority>, mesh: Mesh) {
-        let stored = Arc::new(self.secrets.read().await.unwrap());
+        self.rotate_by(self.secrets.read().await.unwrap(), authority, mesh).await;
+    }
+
+    /// The same by Secrets as they were once.
+    async fn rotate_by(&self, stored: Stored, authority: &Arc<Authority>, mesh: Mesh) {
         let rotation = Rotation {
             authority: authority.clone(),
             secrets: self.secrets.clone(),
-            stored: watch::channel(Some(stored)).1,
+            stored: watch::channel(Some(Arc::new(stored))).1,
             spread: watch::channel(None).1,
             status: StatusMap::new(self.server.client(), "weft"),
             mesh,
@@ -105,4 +117,19 @@ async fn a_step_goes_by_the_keys_in_the_secrets_and_not_by_those_that_this_repli
     let trust = old.trust().borrow().clone();
     cluster.rotate(&old, mesh(Some("users"), &trust)).await;
     assert_eq!(cluster.stage().await, Stage::Renewing, "the proxy has keys of before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_issuer_is_replaced_once_however_late_the_watch_of_the_secrets_is() {
+    let cluster = Cluster::promoted().await;
+    let seen = cluster.secrets.read().await.unwrap();
+    cluster.synced.send_replace(true);
+    let trust = cluster.authority.trust().borrow().clone();
+    let mut issuers = Vec::new();
+    for _ in 0..2 {
+        cluster.rotate_by(seen.clone(), &cluster.authority, mesh(None, &trust)).await;
+        issuers.push(cluster.server.object("/api/v1/secrets", "weft", "weft-issuer").unwrap());
+    }
+    assert_eq!(cluster.stage().await, Stage::Renewing);
+    assert_eq!(issuers[0], issuers[1]);
 }
