@@ -16,7 +16,7 @@ mod tests;
 pub mod tokens;
 
 pub use authority::{Authority, AuthorityError, AuthoritySettings, Issued, Trust};
-pub use bootstrap::Bootstrap;
+pub use bootstrap::{Bootstrap, Spread};
 pub use caller::{Caller, ProofError, Proofs, Proven};
 pub use keys::{Follower, Keys, Place, REQUESTED, SecretError, Secrets, Stage, Stored, StoredRoot};
 pub use maintain::maintain;

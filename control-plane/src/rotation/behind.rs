@@ -14,7 +14,7 @@ use crate::{
 /// Somebody who has not taken the last step yet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Behind {
-    /// `namespace/name` of a pod, or the address of a replica of the control plane.
+    /// `namespace/name` of a pod, the address of a replica of the control plane, or the name of a namespace.
     pub who: String,
     /// In which way.
     pub why: Why,
@@ -34,6 +34,8 @@ pub enum Why {
     ReplicaSilent,
     /// A replica of the control plane goes by other keys.
     Replica,
+    /// The bundle's ConfigMap in a namespace cannot be written: pods that start there do not trust the new root.
+    Namespace,
 }
 
 impl Why {
@@ -45,6 +47,9 @@ impl Why {
             Self::Leaf => "has a leaf of another issuer",
             Self::ReplicaSilent => "is a replica that does not answer",
             Self::Replica => "is a replica that goes by other keys",
+            Self::Namespace => {
+                "is a namespace that does not take ConfigMap weft-trust-bundle: a quota, or a policy at admission"
+            }
         }
     }
 }

@@ -28,7 +28,7 @@ pub use status::{CertificateStatus, Phase, Status};
 
 use crate::{
     error::chain,
-    identity::{Authority, SecretError, Secrets, Stage, StatusMap, Stored, Trust},
+    identity::{Authority, SecretError, Secrets, Spread, Stage, StatusMap, Stored, Trust},
     index::ObjectName,
     telemetry::Metrics,
 };
@@ -59,8 +59,8 @@ pub struct Rotation {
     pub secrets: Secrets,
     /// What was last seen there.
     pub stored: watch::Receiver<Option<Arc<Stored>>>,
-    /// The version of the bundle that every ConfigMap holds.
-    pub spread: watch::Receiver<Option<u64>>,
+    /// What the bundle's ConfigMaps hold.
+    pub spread: watch::Receiver<Spread>,
     /// Where people read how far it has come.
     pub status: StatusMap,
     /// The proxies.
@@ -125,7 +125,10 @@ impl Rotation {
         // By what is stored, which this replica itself may not have taken.
         let (behind, refused) = match stored.trust() {
             Ok(trust) => {
-                let behind = fleet.behind(&trust, goal);
+                let mut behind = fleet.behind(&trust, goal);
+                if goal == Goal::Bundle {
+                    behind.extend(without_bundle(&self.spread.borrow()));
+                }
                 let refused = self.step(&stored, &trust, behind.is_empty()).await;
                 (behind, refused)
             }
@@ -163,8 +166,13 @@ impl Rotation {
 
     /// Whether pods that start now are given this bundle.
     fn is_spread(&self, trust: &Trust) -> bool {
-        *self.spread.borrow() == Some(trust.bundle.version())
+        self.spread.borrow().version == Some(trust.bundle.version())
     }
+}
+
+/// Namespaces where pods that start now do not trust the new root.
+fn without_bundle(spread: &Spread) -> Vec<Behind> {
+    spread.failed.iter().map(|namespace| Behind { who: namespace.to_string(), why: Why::Namespace }).collect()
 }
 
 fn has_passed(time: Duration, since: SystemTime) -> bool {

@@ -8,7 +8,7 @@ mod seen;
 #[cfg(test)]
 mod tests;
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, pin::pin, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::join_all};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
@@ -45,18 +45,26 @@ pub struct Bootstrap {
     trust: watch::Receiver<Trust>,
     /// Namespaces with a pod that has a sidecar, or asks for one. None: not all pods are known yet.
     meshed: watch::Receiver<Option<Namespaces>>,
-    /// The version of the bundle that is in every ConfigMap. None: not known, or not yet.
-    spread: watch::Sender<Option<u64>>,
+    spread: watch::Sender<Spread>,
+}
+
+/// How far the bundle has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spread {
+    /// The version of the bundle that every ConfigMap holds but those of `failed`. None: not known, or not yet.
+    pub version: Option<u64>,
+    /// Namespaces whose ConfigMap cannot be written for now.
+    pub failed: BTreeSet<Arc<str>>,
 }
 
 impl Bootstrap {
-    /// What keeps the ConfigMaps, and the version of the bundle that all of them hold.
+    /// What keeps the ConfigMaps, and what they hold.
     pub fn new(
         client: Client,
         trust: watch::Receiver<Trust>,
         meshed: watch::Receiver<Option<Namespaces>>,
-    ) -> (Self, watch::Receiver<Option<u64>>) {
-        let (spread, receiver) = watch::channel(None);
+    ) -> (Self, watch::Receiver<Spread>) {
+        let (spread, receiver) = watch::channel(Spread::default());
         (Self { client, trust, meshed, spread }, receiver)
     }
 
@@ -80,7 +88,7 @@ impl Bootstrap {
                 _ = lost.wait_for(|leads| !leads) => {}
                 () = self.keep() => {}
             }
-            self.spread.send_replace(None);
+            self.spread.send_replace(Spread::default());
         }
     }
 
@@ -115,7 +123,7 @@ impl Bootstrap {
     async fn level(&mut self, labelled: &Seen<()>, meshed: &Namespaces, kept: &mut Seen<Kept>) -> bool {
         let bundle = self.trust.borrow_and_update().bundle.clone();
         let pem = bundle.to_pem();
-        let mut done = true;
+        let (mut done, mut failed) = (true, BTreeSet::new());
         for some in steps(&pem, labelled, meshed, kept).chunks(AT_ONCE) {
             let outcomes = join_all(some.iter().map(|step| self.perform(step, &pem))).await;
             for (step, outcome) in some.iter().zip(outcomes) {
@@ -123,11 +131,14 @@ impl Bootstrap {
                     (Outcome::Done, Step::Put(namespace)) => kept.put(namespace, Kept::ours(&pem)),
                     (Outcome::Done, Step::Remove(namespace)) => kept.remove(namespace),
                     (Outcome::Ending, _) => {}
-                    (Outcome::Failed, _) => done = false,
+                    (Outcome::Failed, Step::Put(namespace)) => drop(failed.insert(namespace.clone())),
+                    // Nobody waits for that.
+                    (Outcome::Failed, Step::Remove(_)) => done = false,
                 }
             }
         }
-        self.spread.send_replace(done.then(|| bundle.version()));
+        done &= failed.is_empty();
+        self.spread.send_replace(Spread { version: Some(bundle.version()), failed });
         done
     }
 
@@ -146,7 +157,14 @@ impl Bootstrap {
                 Outcome::Ending
             }
             Err(error) => {
-                warn!(namespace, error = chain(&error), "the ConfigMap {NAME} cannot be written, it is tried again");
+                // While it lasts the log has its first word.
+                if !self.spread.borrow().failed.contains(namespace) {
+                    warn!(
+                        namespace,
+                        error = chain(&error),
+                        "the ConfigMap {NAME} cannot be written, it is tried again"
+                    );
+                }
                 Outcome::Failed
             }
         }

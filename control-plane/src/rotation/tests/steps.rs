@@ -9,7 +9,10 @@ use serde_json::json;
 use tokio_util::task::TaskTracker;
 
 use super::*;
-use crate::{fixture::api_server::ApiServer, identity::REQUESTED};
+use crate::{
+    fixture::api_server::ApiServer,
+    identity::{REQUESTED, STATUS_KEY, STATUS_MAP},
+};
 
 const ANCHOR: &str = "weft-trust-anchor";
 
@@ -19,19 +22,28 @@ struct Cluster {
     authority: Arc<Authority>,
     /// A switch for [`Rotation::run`]'s `synced`.
     synced: watch::Sender<bool>,
+    spread: watch::Sender<Spread>,
 }
 
 impl Cluster {
-    /// The new root has taken the old one's place; the issuer is still the old one's.
-    async fn promoted() -> Self {
+    /// The new root is trusted beside the old one, since an hour.
+    async fn trusting() -> Self {
         let server = ApiServer::bare();
         let secrets = Secrets::new(server.client(), "weft");
         let authority = Arc::new(Authority::in_secrets(settings(), secrets.clone()).await.unwrap());
         let anchors = Api::<Secret>::namespaced(server.client(), "weft");
         let request = Patch::Merge(json!({"metadata": {"annotations": {REQUESTED: "one"}}}));
         anchors.patch(ANCHOR, &PatchParams::default(), &request).await.unwrap();
-        let cluster = Self { server, secrets, authority, synced: watch::Sender::new(false) };
+        let (synced, spread) = (watch::Sender::new(false), watch::Sender::new(Spread::default()));
+        let cluster = Self { server, secrets, authority, synced, spread };
         cluster.advance().await;
+        assert!(matches!(cluster.stage().await, Stage::Trusting(_)));
+        cluster
+    }
+
+    /// The new root has taken the old one's place; the issuer is still the old one's.
+    async fn promoted() -> Self {
+        let cluster = Self::trusting().await;
         cluster.advance().await;
         assert_eq!(cluster.stage().await, Stage::Promoted);
         cluster
@@ -51,7 +63,7 @@ impl Cluster {
 
     async fn advance(&self) {
         let (stored, lifetime) = (self.secrets.read().await.unwrap(), self.authority.issuer_lifetime());
-        self.secrets.advance(&stored, SystemTime::now(), lifetime).await.unwrap();
+        self.secrets.advance(&stored, SystemTime::now() - Duration::from_secs(3600), lifetime).await.unwrap();
     }
 
     /// Rotates with this mesh for a minute of the paused clock.
@@ -65,7 +77,7 @@ impl Cluster {
             authority: authority.clone(),
             secrets: self.secrets.clone(),
             stored: watch::channel(Some(Arc::new(stored))).1,
-            spread: watch::channel(None).1,
+            spread: self.spread.subscribe(),
             status: StatusMap::new(self.server.client(), "weft"),
             mesh,
             metrics: Arc::new(Metrics::new().unwrap()),
@@ -132,4 +144,21 @@ async fn the_issuer_is_replaced_once_however_late_the_watch_of_the_secrets_is() 
     }
     assert_eq!(cluster.stage().await, Stage::Renewing);
     assert_eq!(issuers[0], issuers[1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_namespace_that_takes_no_bundle_is_in_the_way_and_named() {
+    let cluster = Cluster::trusting().await;
+    cluster.synced.send_replace(true);
+    let trust = cluster.secrets.read().await.unwrap().trust().unwrap();
+    let spread = |failed| Spread { version: Some(trust.bundle.version()), failed };
+    cluster.spread.send_replace(spread(["full".into()].into()));
+    cluster.rotate(&cluster.authority, mesh(Some("users"), &trust)).await;
+    let status = cluster.server.object("/api/v1/configmaps", "weft", STATUS_MAP).unwrap();
+    let status: Status = serde_json::from_str(status["data"][STATUS_KEY].as_str().unwrap()).unwrap();
+    assert_eq!((status.phase, named(&status.names)), (Phase::Trusting, vec![("full", Why::Namespace)]));
+
+    cluster.spread.send_replace(spread([].into()));
+    cluster.rotate(&cluster.authority, mesh(Some("users"), &trust)).await;
+    assert_eq!(cluster.stage().await, Stage::Promoted);
 }
