@@ -8,6 +8,9 @@ pub enum WatchError {
     /// The place from which it is watched is no longer kept: everything is listed again.
     #[error("the watch has fallen too far behind, everything is listed again")]
     Expired,
+    /// That happens to each watch, right after a fresh list.
+    #[error("the API server does not watch from where it has just listed: check its etcd, and what stands before it")]
+    AlwaysExpired,
     /// The watch was closed as soon as it was open.
     #[error("the API server ends watches at once")]
     Ended,
@@ -59,7 +62,7 @@ impl WatchError {
     /// The kind of failure, as metrics name it.
     pub fn label(&self) -> &'static str {
         match self {
-            Self::Expired => "expired",
+            Self::Expired | Self::AlwaysExpired => "expired",
             Self::Ended => "ended",
             Self::Forbidden { .. } => "forbidden",
             Self::NotFound { .. } => "not_found",

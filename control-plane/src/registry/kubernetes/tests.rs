@@ -1,13 +1,16 @@
 use std::time::Duration;
 
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::{
     fixture::{
         SHOP,
-        api_server::{ApiServer, POLICIES, ROUTES},
+        api_server::{ApiServer, POLICIES, ROUTES, Watches},
         objects,
     },
     index::{Affected, Index, ObjectName},
@@ -234,6 +237,25 @@ async fn a_kind_is_heard_of_again_although_nothing_of_it_has_changed() {
     fixture.server.delete(SERVICES, "shop", "orders");
     fixture.eventually(|index| index.count(ObjectKind::Service) == 1).await;
     assert_eq!(fixture.told, 2, "what has not changed is not told again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn watches_that_fail_at_once_are_opened_ever_more_seldom_and_named() {
+    for (watches, wanted) in [
+        (Watches::End, "Pod: the API server ends watches at once"),
+        (Watches::Expire, "Pod: the API server does not watch from where it has just listed"),
+    ] {
+        let mut fixture = Fixture::synced(ApiServer::with(SHOP)).await;
+        fixture.server.have_watches(Some(watches));
+        fixture.complains(wanted).await;
+        let pods = || fixture.server.requests().iter().filter(|one| one.contains("pods?")).count();
+        let before = pods();
+        sleep(Duration::from_secs(600)).await;
+        let requests = pods() - before;
+        assert!((60..300).contains(&requests), "{requests} in ten minutes");
+        fixture.server.have_watches(None);
+        fixture.is_content().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]

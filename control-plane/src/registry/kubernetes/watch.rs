@@ -67,6 +67,8 @@ pub(super) struct Watch<K> {
     place: Place<K>,
     pause: Pause,
     due: Option<Duration>,
+    /// The last watch had expired, and nothing has been told by one since.
+    expired: bool,
 }
 
 /// How far the cluster is known.
@@ -91,7 +93,7 @@ impl<K: Kind> Watch<K> {
     /// Nothing is asked before what it tells is polled.
     pub(super) fn new(client: &Client) -> Self {
         let (client, api) = (client.clone(), Api::all(client.clone()));
-        Self { client, api, place: Place::Nowhere, pause: Pause::default(), due: None }
+        Self { client, api, place: Place::Nowhere, pause: Pause::default(), due: None, expired: false }
     }
 
     /// All that it tells, without an end.
@@ -116,10 +118,7 @@ impl<K: Kind> Watch<K> {
             };
             match step {
                 Ok(None) => {}
-                Ok(Some(told)) => {
-                    self.pause.reset();
-                    return told;
-                }
+                Ok(Some(told)) => return told,
                 Err(error @ WatchError::NotFound { .. }) => return self.not_found(error).await,
                 Err(error) => return self.failed(error),
             }
@@ -140,10 +139,18 @@ impl<K: Kind> Watch<K> {
 
     fn failed(&mut self, error: WatchError) -> Told {
         self.due = Some(self.pause.next());
-        if matches!(error, WatchError::Expired) {
-            self.place = Place::Nowhere;
+        if !matches!(error, WatchError::Expired) {
+            return Told::Failed(error);
         }
-        Told::Failed(error)
+        self.place = Place::Nowhere;
+        let again = std::mem::replace(&mut self.expired, true);
+        Told::Failed(if again { WatchError::AlwaysExpired } else { error })
+    }
+
+    /// A list or an open watch alone is no success: what follows may fail each time.
+    fn succeeded(&mut self) {
+        self.pause.reset();
+        self.expired = false;
     }
 
     async fn list(&mut self) -> Result<Told, WatchError> {
@@ -179,12 +186,15 @@ impl<K: Kind> Watch<K> {
     /// None: the watch has ended, as it does from time to time.
     async fn read(&mut self, mut open: Open<K>) -> Result<Option<Told>, WatchError> {
         let event = timeout(open.limit, open.events.next()).await;
+        let lasted = !open.idle || open.since.elapsed() >= SHORTEST_WATCH;
+        if lasted {
+            self.succeeded();
+        }
         let event = match event {
             Ok(Some(event)) => event,
             Ok(None) => {
-                let ended_at_once = open.idle && open.since.elapsed() < SHORTEST_WATCH;
                 self.place = Place::Version(open.version);
-                return if ended_at_once { Err(WatchError::Ended) } else { Ok(None) };
+                return if lasted { Ok(None) } else { Err(WatchError::Ended) };
             }
             Err(_) => {
                 self.place = Place::Version(open.version);
