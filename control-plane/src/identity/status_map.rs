@@ -1,8 +1,6 @@
 //! ConfigMap `weft-identity-status` in the control plane's namespace: what `weft identity` shows to people who may read no
 //! Secret. The leading replica writes it.
 
-use std::sync::{Mutex, PoisonError};
-
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::{
     Api, Client,
@@ -18,11 +16,7 @@ pub const STATUS_KEY: &str = "status.json";
 const MANAGER: &str = "weft-control-plane";
 
 /// Writes the ConfigMap.
-pub struct StatusMap {
-    api: Api<ConfigMap>,
-    /// What is in it, so that only news are written.
-    written: Mutex<Option<String>>,
-}
+pub struct StatusMap(Api<ConfigMap>);
 
 /// A status that could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -38,18 +32,15 @@ pub enum StatusError {
 impl StatusMap {
     /// The ConfigMap of the control plane's namespace.
     pub fn new(client: Client, namespace: &str) -> Self {
-        Self { api: Api::namespaced(client, namespace), written: Mutex::default() }
+        Self(Api::namespaced(client, namespace))
     }
 
-    /// Writes a status, unless it is the one that was written last.
+    /// Writes a status.
     ///
     /// # Errors
     /// It could not be written.
     pub async fn put(&self, status: &impl Serialize) -> Result<(), StatusError> {
         let text = serde_json::to_string_pretty(status)?;
-        if self.written.lock().unwrap_or_else(PoisonError::into_inner).as_ref() == Some(&text) {
-            return Ok(());
-        }
         let content = json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
@@ -57,9 +48,7 @@ impl StatusMap {
             "data": {STATUS_KEY: text},
         });
         let params = PatchParams::apply(MANAGER).force();
-        let written = self.api.patch(STATUS_MAP, &params, &Patch::Apply(content)).await;
-        written.map_err(|error| StatusError::Api(Box::new(error)))?;
-        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
-        Ok(())
+        let written = self.0.patch(STATUS_MAP, &params, &Patch::Apply(content)).await;
+        written.map(drop).map_err(|error| StatusError::Api(Box::new(error)))
     }
 }

@@ -94,6 +94,7 @@ impl Rotation {
                     _ = lost.wait_for(|leads| !leads) => {}
                     never = self.lead() => match never {},
                 }
+                self.show(None, 0);
             }
         };
         tokio::select! {
@@ -104,8 +105,10 @@ impl Rotation {
     }
 
     async fn lead(&mut self) -> Infallible {
+        // What another has written meanwhile is not known: it begins with nothing.
+        let mut written = None;
         loop {
-            let pause = self.round().await;
+            let pause = self.round(&mut written).await;
             tokio::select! {
                 Ok(()) = self.stored.changed() => {}
                 () = sleep(pause) => {}
@@ -113,8 +116,8 @@ impl Rotation {
         }
     }
 
-    /// One look, and the step that follows. How long to wait for the next.
-    async fn round(&mut self) -> Duration {
+    /// One look, and the step that follows. How long to wait for the next. `written`: the status that people can read.
+    async fn round(&mut self, written: &mut Option<Status>) -> Duration {
         let Some(stored) = self.stored.borrow_and_update().clone() else { return ROUND };
         let stage = stored.stage();
         let fleet = Fleet::gather(&self.authority, &self.mesh).await;
@@ -134,10 +137,13 @@ impl Rotation {
             }
             Err(error) => (Vec::new(), Some(error).filter(|_| stage != Stage::Settled)),
         };
-        self.metrics.certificates.rotation(Phase::of(stage).as_str(), &Phase::ALL.map(Phase::as_str), behind.len());
+        self.show(Some(Phase::of(stage)), behind.len());
         let status = Status::new(&stored, &self.authority, refused.as_ref(), &fleet, behind);
-        if let Err(error) = self.status.put(&status).await {
-            warn!(error = chain(&error), "the status of the identities cannot be written");
+        if written.as_ref() != Some(&status) {
+            match self.status.put(&status).await {
+                Ok(()) => *written = Some(status),
+                Err(error) => warn!(error = chain(&error), "the status of the identities cannot be written"),
+            }
         }
         if stage == Stage::Settled { IDLE_ROUND } else { ROUND }
     }
@@ -162,6 +168,11 @@ impl Rotation {
             Err(error) => warn!(error = chain(&error), "a step of the rotation of the root is tried again"),
         }
         None
+    }
+
+    /// As metrics. None: another leads.
+    fn show(&self, phase: Option<Phase>, behind: usize) {
+        self.metrics.certificates.rotation(phase.map(Phase::as_str), &Phase::ALL.map(Phase::as_str), behind);
     }
 
     /// Whether pods that start now are given this bundle.

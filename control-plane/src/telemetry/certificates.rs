@@ -57,7 +57,10 @@ impl CertificateMetrics {
             issuer_expiry: gauge("weft_control_issuer_expiry_timestamp_seconds", "When the issuer is over.")?,
             root_expiry: gauge("weft_control_root_expiry_timestamp_seconds", "When the first trusted root is over.")?,
             rotation_phase: IntGaugeVec::new(
-                Opts::new("weft_control_rotation_phase", "1 for the phase that a rotation of the root is in."),
+                Opts::new(
+                    "weft_control_rotation_phase",
+                    "1 for the phase that a rotation of the root is in; told by the replica that leads.",
+                ),
                 &["phase"],
             )?,
             proxies_behind: gauge(
@@ -93,10 +96,11 @@ impl CertificateMetrics {
         self.root_expiry.set(unix_seconds(root));
     }
 
-    /// How far a rotation of the root has come, of all phases that there are, and how many are behind.
-    pub fn rotation(&self, phase: &str, phases: &[&str], behind: usize) {
+    /// How far a rotation of the root has come, of all phases that there are, and how many are behind. None: another replica
+    /// tells.
+    pub fn rotation(&self, phase: Option<&str>, phases: &[&str], behind: usize) {
         for one in phases {
-            self.rotation_phase.with_label_values(&[one]).set(i64::from(*one == phase));
+            self.rotation_phase.with_label_values(&[one]).set(i64::from(Some(*one) == phase));
         }
         self.proxies_behind.set(i64::try_from(behind).unwrap_or(i64::MAX));
     }

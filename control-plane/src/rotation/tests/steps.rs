@@ -23,6 +23,8 @@ struct Cluster {
     /// A switch for [`Rotation::run`]'s `synced`.
     synced: watch::Sender<bool>,
     spread: watch::Sender<Spread>,
+    leads: watch::Sender<bool>,
+    metrics: Arc<Metrics>,
 }
 
 impl Cluster {
@@ -34,8 +36,15 @@ impl Cluster {
         let anchors = Api::<Secret>::namespaced(server.client(), "weft");
         let request = Patch::Merge(json!({"metadata": {"annotations": {REQUESTED: "one"}}}));
         anchors.patch(ANCHOR, &PatchParams::default(), &request).await.unwrap();
-        let (synced, spread) = (watch::Sender::new(false), watch::Sender::new(Spread::default()));
-        let cluster = Self { server, secrets, authority, synced, spread };
+        let cluster = Self {
+            server,
+            secrets,
+            authority,
+            synced: watch::Sender::new(false),
+            spread: watch::Sender::new(Spread::default()),
+            leads: watch::Sender::new(true),
+            metrics: Arc::new(Metrics::new().unwrap()),
+        };
         cluster.advance().await;
         assert!(matches!(cluster.stage().await, Stage::Trusting(_)));
         cluster
@@ -80,13 +89,12 @@ impl Cluster {
             spread: self.spread.subscribe(),
             status: StatusMap::new(self.server.client(), "weft"),
             mesh,
-            metrics: Arc::new(Metrics::new().unwrap()),
+            metrics: self.metrics.clone(),
         };
         let mut synced = self.synced.subscribe();
         let synced = async move { drop(synced.wait_for(|synced| *synced).await) };
-        let (_lease, leads) = watch::channel(true);
         let stop = CancellationToken::new();
-        let task = TaskTracker::new().spawn(rotation.run(synced, leads, stop.clone()));
+        let task = TaskTracker::new().spawn(rotation.run(synced, self.leads.subscribe(), stop.clone()));
         sleep(Duration::from_secs(60)).await;
         stop.cancel();
         task.await.unwrap().unwrap();
@@ -161,4 +169,26 @@ async fn a_namespace_that_takes_no_bundle_is_in_the_way_and_named() {
     cluster.spread.send_replace(spread([].into()));
     cluster.rotate(&cluster.authority, mesh(Some("users"), &trust)).await;
     assert_eq!(cluster.stage().await, Stage::Promoted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leads_again_writes_the_status_again_and_who_leads_no_more_tells_of_no_phase() {
+    let cluster = Cluster::trusting().await;
+    cluster.synced.send_replace(true);
+    let says = |phase: &str| {
+        let line = format!("weft_control_rotation_phase{{phase=\"{phase}\"}} 1");
+        cluster.metrics.text().unwrap().contains(&line)
+    };
+    let trust = cluster.authority.trust().borrow().clone();
+    let lead = async {
+        sleep(Duration::from_secs(20)).await;
+        assert!(says("trusting"));
+        cluster.leads.send_replace(false);
+        sleep(Duration::from_secs(1)).await;
+        assert!(!says("trusting"), "another leads");
+        cluster.server.delete("/api/v1/configmaps", "weft", STATUS_MAP);
+        cluster.leads.send_replace(true);
+    };
+    tokio::join!(cluster.rotate(&cluster.authority, mesh(Some("users"), &trust)), lead);
+    assert!(cluster.server.object("/api/v1/configmaps", "weft", STATUS_MAP).is_some());
 }
