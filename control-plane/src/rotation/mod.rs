@@ -33,9 +33,10 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// How often it is looked whether the next step can be taken.
+/// How soon it is looked again whether the next step can be taken, after a round that has brought something new. Each one
+/// without doubles it.
 const ROUND: Duration = Duration::from_millis(500);
-/// How often when nothing is under way, for the status that people read.
+/// The longest pause; that of when nothing is under way, for the status that people read.
 const IDLE_ROUND: Duration = Duration::from_secs(10);
 /// A pod may have been given the ConfigMap of before the rotation just when it began. It is known within this time, and is
 /// waited for from then on.
@@ -106,9 +107,9 @@ impl Rotation {
 
     async fn lead(&mut self) -> Infallible {
         // What another has written meanwhile is not known: it begins with nothing.
-        let mut written = None;
+        let mut last = Last::default();
         loop {
-            let pause = self.round(&mut written).await;
+            let pause = self.round(&mut last).await;
             tokio::select! {
                 Ok(()) = self.stored.changed() => {}
                 () = sleep(pause) => {}
@@ -116,58 +117,68 @@ impl Rotation {
         }
     }
 
-    /// One look, and the step that follows. How long to wait for the next. `written`: the status that people can read.
-    async fn round(&mut self, written: &mut Option<Status>) -> Duration {
+    /// One look, and the step that follows. How long to wait for the next.
+    async fn round(&mut self, last: &mut Last) -> Duration {
         let Some(stored) = self.stored.borrow_and_update().clone() else { return ROUND };
         let stage = stored.stage();
         let fleet = Fleet::gather(&self.authority, &self.mesh).await;
-        let goal = match stage {
-            Stage::Trusting(_) => Goal::Bundle,
-            Stage::Settled | Stage::Requested | Stage::Promoted | Stage::Renewing => Goal::BundleAndLeaf,
-        };
         // By what is stored, which this replica itself may not have taken.
-        let (behind, refused) = match stored.trust() {
+        let (behind, taken) = match stored.trust() {
             Ok(trust) => {
-                let mut behind = fleet.behind(&trust, goal);
-                if goal == Goal::Bundle {
-                    behind.extend(without_bundle(&self.spread.borrow()));
-                }
-                let refused = self.step(&stored, &trust, behind.is_empty()).await;
-                (behind, refused)
+                let behind = self.behind(&fleet, &trust, stage);
+                let taken = self.step(&stored, &trust, behind.is_empty()).await;
+                (behind, taken)
             }
-            Err(error) => (Vec::new(), Some(error).filter(|_| stage != Stage::Settled)),
+            Err(error) => (Vec::new(), Err(error)),
         };
         self.show(Some(Phase::of(stage)), behind.len());
-        let status = Status::new(&stored, &self.authority, refused.as_ref(), &fleet, behind);
-        if written.as_ref() != Some(&status) {
+        let refused = taken.as_ref().err().filter(|error| stage != Stage::Settled && !error.is_transient());
+        let status = Status::new(&stored, &self.authority, refused, &fleet, behind);
+        let is_news = last.written.as_ref() != Some(&status);
+        let mut trouble = taken.err().map(|error| chain(&error));
+        if is_news {
             match self.status.put(&status).await {
-                Ok(()) => *written = Some(status),
-                Err(error) => warn!(error = chain(&error), "the status of the identities cannot be written"),
+                Ok(()) => last.written = Some(status),
+                Err(error) => trouble = Some(chain(&error)),
             }
         }
-        if stage == Stage::Settled { IDLE_ROUND } else { ROUND }
+        let pause = last.pause(is_news && trouble.is_none());
+        last.tell(trouble);
+        if stage == Stage::Settled { IDLE_ROUND } else { pause }
     }
 
-    /// Takes the step that is due. Returns why a rotation is not begun, if it is not.
-    async fn step(&self, stored: &Stored, trust: &Trust, nobody_is_behind: bool) -> Option<SecretError> {
+    fn behind(&self, fleet: &Fleet, trust: &Trust, stage: Stage) -> Vec<Behind> {
+        match stage {
+            Stage::Trusting(_) => {
+                let mut behind = fleet.behind(trust, Goal::Bundle);
+                behind.extend(without_bundle(&self.spread.borrow()));
+                behind
+            }
+            Stage::Settled | Stage::Requested | Stage::Promoted | Stage::Renewing => {
+                fleet.behind(trust, Goal::BundleAndLeaf)
+            }
+        }
+    }
+
+    /// Takes the step that is due.
+    async fn step(&self, stored: &Stored, trust: &Trust, nobody_is_behind: bool) -> Result<(), SecretError> {
         let stage = stored.stage();
         let is_due = match stage {
-            Stage::Settled => return None,
+            Stage::Settled => false,
             Stage::Requested | Stage::Promoted => true,
             Stage::Trusting(since) => nobody_is_behind && self.is_spread(trust) && has_passed(SETTLE, since),
             Stage::Renewing => nobody_is_behind,
         };
         if !is_due {
-            return None;
+            return Ok(());
         }
         match self.secrets.advance(stored, SystemTime::now(), self.authority.issuer_lifetime()).await {
             Ok(()) => info!(after = Phase::of(stage).as_str(), "the rotation of the root goes on"),
             // What is there now will be seen.
             Err(error @ SecretError::Changed { .. }) => debug!(%error, "a step of the rotation of the root is late"),
-            Err(error) if stage == Stage::Requested && !error.is_transient() => return Some(error),
-            Err(error) => warn!(error = chain(&error), "a step of the rotation of the root is tried again"),
+            Err(error) => return Err(error),
         }
-        None
+        Ok(())
     }
 
     /// As metrics. None: another leads.
@@ -178,6 +189,31 @@ impl Rotation {
     /// Whether pods that start now are given this bundle.
     fn is_spread(&self, trust: &Trust) -> bool {
         self.spread.borrow().version == Some(trust.bundle.version())
+    }
+}
+
+/// What the rounds of a leader have come to.
+#[derive(Default)]
+struct Last {
+    /// The status that people can read.
+    written: Option<Status>,
+    /// What has gone wrong.
+    trouble: Option<String>,
+    pause: Duration,
+}
+
+impl Last {
+    fn pause(&mut self, is_news: bool) -> Duration {
+        self.pause = if is_news { ROUND } else { (self.pause * 2).clamp(ROUND, IDLE_ROUND) };
+        self.pause
+    }
+
+    /// Warns of what is new.
+    fn tell(&mut self, trouble: Option<String>) {
+        if let Some(error) = trouble.as_ref().filter(|_| trouble != self.trouble) {
+            warn!(error, "a step of the rotation of the root, or its status, could not be written, it is tried again");
+        }
+        self.trouble = trouble;
     }
 }
 

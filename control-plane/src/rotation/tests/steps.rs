@@ -1,5 +1,7 @@
 //! Which steps are taken, as the Secret of an API server in small tells it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api,
@@ -191,4 +193,24 @@ async fn who_leads_again_writes_the_status_again_and_who_leads_no_more_tells_of_
     };
     tokio::join!(cluster.rotate(&cluster.authority, mesh(Some("users"), &trust)), lead);
     assert!(cluster.server.object("/api/v1/configmaps", "weft", STATUS_MAP).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_that_waits_looks_ever_more_seldom() {
+    let cluster = Cluster::renewing().await;
+    cluster.synced.send_replace(true);
+    let trust = cluster.authority.trust().borrow().clone();
+    let rounds = Arc::new(AtomicUsize::new(0));
+    let counted = rounds.clone();
+    let silent = Mesh {
+        live: Box::new(|| vec![ObjectName::new("shop", "silent")]),
+        reports: Box::new(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            ReportsResponse::default()
+        }),
+        ..mesh(None, &trust)
+    };
+    cluster.rotate(&cluster.authority, silent).await;
+    let rounds = rounds.load(Ordering::Relaxed);
+    assert!((6..16).contains(&rounds), "{rounds} in a minute");
 }
