@@ -17,6 +17,8 @@ pub struct Affected {
     pub pods: BTreeSet<ObjectName>,
     /// The blocks of addresses in use differ.
     pub blocks: bool,
+    /// The namespaces with sidecars differ.
+    pub meshed: bool,
 }
 
 impl Affected {

@@ -1,17 +1,20 @@
 //! How objects enter the ways to find them, how they leave, and what that affects.
 
-use std::net::IpAddr;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use super::{
     Affected, Index, Object, Pod, Service, has_all,
     lookup::{addresses, backends, block, enter, in_namespace, leave, named, named_pods},
 };
 
+/// The label by which a pod asks for a sidecar.
+const INJECT: (&str, &str) = ("weft.dev/inject", "enabled");
+
 impl Index {
     /// Enters a new object into the ways to find it. It affects what it can be found by now.
     pub(super) fn link(&mut self, object: &Object, affected: &mut Affected) {
         for address in addresses(object) {
-            affected.blocks |= self.enter_block(address);
+            affected.blocks |= count(&mut self.blocks, block(address));
         }
         match object {
             Object::Slice(slice) => {
@@ -23,7 +26,10 @@ impl Index {
                 route.parents.iter().for_each(|one| enter(&mut self.routes_for, one.service.clone(), &route.name));
                 backends(route).for_each(|service| enter(&mut self.routes_to, service.clone(), &route.name));
             }
-            Object::Pod(pod) => pod.addresses.iter().for_each(|one| enter(&mut self.pods_at, *one, &pod.name)),
+            Object::Pod(pod) => {
+                pod.addresses.iter().for_each(|one| enter(&mut self.pods_at, *one, &pod.name));
+                affected.meshed |= is_meshed(pod) && count(&mut self.meshed, pod.name.namespace.clone());
+            }
             Object::Node(_) | Object::Policy(_) | Object::Service(_) => {}
         }
         self.mark(object, affected);
@@ -33,7 +39,7 @@ impl Index {
     pub(super) fn unlink(&mut self, object: &Object, affected: &mut Affected) {
         self.mark(object, affected);
         for address in addresses(object) {
-            affected.blocks |= self.leave_block(address);
+            affected.blocks |= uncount(&mut self.blocks, block(address));
         }
         match object {
             Object::Slice(slice) => {
@@ -45,7 +51,10 @@ impl Index {
                 route.parents.iter().for_each(|one| leave(&mut self.routes_for, &one.service, &route.name));
                 backends(route).for_each(|service| leave(&mut self.routes_to, service, &route.name));
             }
-            Object::Pod(pod) => pod.addresses.iter().for_each(|one| leave(&mut self.pods_at, one, &pod.name)),
+            Object::Pod(pod) => {
+                pod.addresses.iter().for_each(|one| leave(&mut self.pods_at, one, &pod.name));
+                affected.meshed |= is_meshed(pod) && uncount(&mut self.meshed, pod.name.namespace.clone());
+            }
             Object::Node(_) | Object::Policy(_) | Object::Service(_) => {}
         }
     }
@@ -89,17 +98,27 @@ impl Index {
             affected.addresses.extend(&pod.addresses);
         }
     }
+}
 
-    fn enter_block(&mut self, address: IpAddr) -> bool {
-        let count = self.blocks.entry(block(address)).or_default();
-        *count += 1;
-        *count == 1
-    }
+/// It has a sidecar, or asks for one.
+fn is_meshed(pod: &Pod) -> bool {
+    pod.meshed || pod.labels.get(INJECT.0).is_some_and(|value| value == INJECT.1)
+}
 
-    fn leave_block(&mut self, address: IpAddr) -> bool {
-        let block = block(address);
-        let Some(count) = self.blocks.get_mut(&block) else { return false };
-        *count -= 1;
-        *count == 0 && self.blocks.remove(&block).is_some()
+/// Whether it is the first.
+fn count<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) -> bool {
+    let count = counts.entry(key).or_default();
+    *count += 1;
+    *count == 1
+}
+
+/// Whether it was the last.
+fn uncount<K: Ord>(counts: &mut BTreeMap<K, usize>, key: K) -> bool {
+    let Entry::Occupied(mut count) = counts.entry(key) else { return false };
+    *count.get_mut() -= 1;
+    let was_last = *count.get() == 0;
+    if was_last {
+        count.remove();
     }
+    was_last
 }

@@ -35,9 +35,6 @@ pub use selector::{Requirement, Selector};
 /// Names of namespaces. Cheap to clone.
 pub type Namespaces = Arc<BTreeSet<Arc<str>>>;
 
-/// The label by which a pod asks for a sidecar.
-const INJECT: (&str, &str) = ("weft.dev/inject", "enabled");
-
 /// Everything that the registries know.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Index {
@@ -55,6 +52,8 @@ pub struct Index {
     routes_to: NamesBy<ServiceName>,
     /// How many addresses of Services and pods lie in each block.
     blocks: BTreeMap<IpNet, usize>,
+    /// How many pods of each namespace have a sidecar, or ask for one.
+    meshed: BTreeMap<Arc<str>, usize>,
 }
 
 impl Index {
@@ -155,8 +154,7 @@ impl Index {
 
     /// Namespaces with a pod that has a sidecar, or asks for one.
     pub fn meshed_namespaces(&self) -> Namespaces {
-        let asks = |pod: &&Pod| pod.meshed || pod.labels.get(INJECT.0).is_some_and(|value| value == INJECT.1);
-        Arc::new(self.pods().filter(asks).map(|pod| pod.name.namespace.clone()).collect())
+        Arc::new(self.meshed.keys().cloned().collect())
     }
 
     /// Every route.

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -28,6 +28,9 @@ proptest! {
         reset.reset(before, &mut Affected::default());
         reset.reset(outcome(&changes), &mut Affected::default());
         prop_assert_eq!(&changed, &reset);
+        let meshed: BTreeSet<_> =
+            changed.pods().filter(|pod| pod.meshed).map(|pod| pod.name.namespace.clone()).collect();
+        prop_assert_eq!(&*changed.meshed_namespaces(), &meshed);
 
         changed.reset(Vec::new(), &mut Affected::default());
         prop_assert_eq!(&changed, &Index::default(), "nothing lingers");

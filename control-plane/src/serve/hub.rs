@@ -101,13 +101,13 @@ impl Hub {
         let topics = touched(&affected, &state.topics);
         let updates = self.publish(&mut state, topics);
         self.metrics.objects(&state.world.index);
-        let meshed = state.world.index.meshed_namespaces();
+        let meshed = (reset || affected.meshed).then(|| state.world.index.meshed_namespaces());
         drop(state);
         if reset {
             self.synced.send_replace(true);
         }
-        if self.is_synced() {
-            self.meshed.send_if_modified(|known| known.replace(meshed.clone()).as_ref() != Some(&meshed));
+        if self.is_synced() && meshed.is_some() {
+            self.meshed.send_if_modified(|known| std::mem::replace(known, meshed.clone()) != meshed);
         }
         updates
     }
