@@ -4,6 +4,7 @@
 //! is not what it should be, so a settled cluster is not written to at all. Entries of other controllers stay as they are.
 
 mod condition;
+mod failure;
 mod follow;
 mod policy;
 mod route;
@@ -31,6 +32,7 @@ use crate::{
     serve::Hub,
     telemetry::Metrics,
 };
+use failure::Failures;
 use follow::{Followed, Target, WriteError};
 
 /// Who says so, in `status.parents`.
@@ -39,8 +41,6 @@ const CONTROLLER: &str = "weft.dev/mesh";
 const GATHER: Duration = Duration::from_millis(500);
 /// How often it is looked whether the Services have changed.
 const LOOK: Duration = Duration::from_secs(2);
-/// How long after a write has failed it is tried again.
-const RETRY: Duration = Duration::from_secs(5);
 
 /// The TCP ports of every Service.
 pub(crate) type Services = BTreeMap<ServiceName, BTreeSet<u16>>;
@@ -90,49 +90,74 @@ impl StatusWriter {
     async fn keep(&self) -> Infallible {
         let mut routes = Followed::new::<HttpRoute>(&self.cluster.client);
         let mut policies = Followed::new::<InboundPolicy>(&self.cluster.client);
-        let mut services = Services::new();
+        let (mut services, mut failures) = (Services::new(), Failures::default());
+        let mut look = Instant::now();
         let mut due: Option<Instant> = None;
         loop {
-            let look = Instant::now() + LOOK;
-            tokio::select! {
-                () = routes.changed() => due = due.or(Some(Instant::now() + GATHER)),
-                () = policies.changed() => due = due.or(Some(Instant::now() + GATHER)),
-                () = sleep_until(due.unwrap_or(look).min(look)) => {}
+            let changed = tokio::select! {
+                () = routes.changed() => true,
+                () = policies.changed() => true,
+                () = sleep_until(due.map_or(look, |due| due.min(look))) => false,
+            };
+            let now = Instant::now();
+            let is_due = due.is_some_and(|due| due <= now);
+            let mut is_news = changed;
+            if is_due || look <= now {
+                look = now + LOOK;
+                let there = self.hub.services();
+                is_news |= there != services;
+                services = there;
             }
-            let now = self.hub.services();
-            if now != services {
-                services = now;
-                due = due.or(Some(Instant::now() + GATHER));
-            }
-            if due.is_some_and(|due| due <= Instant::now()) {
+            if is_due {
                 let clock = Time(Timestamp::now());
-                let mut settled = self
-                    .settle(&routes.target, routes.objects(), |object| route::status(object, &services, &clock))
-                    .await;
-                settled &=
-                    self.settle(&policies.target, policies.objects(), |object| policy::status(object, &clock)).await;
-                due = if settled { None } else { Some(Instant::now() + RETRY) };
+                failures.begin();
+                let wanted = |object: &Value| route::status(object, &services, &clock);
+                self.settle(&routes.target, routes.objects(), wanted, &mut failures).await;
+                let wanted = |object: &Value| policy::status(object, &clock);
+                self.settle(&policies.target, policies.objects(), wanted, &mut failures).await;
+                due = failures.due();
+            } else if is_news {
+                let soon = now + GATHER;
+                due = Some(due.map_or(soon, |due| due.min(soon)));
             }
         }
     }
 
-    /// Writes those statuses that are not what they should be. Whether all are now, or will be when they are heard of.
-    async fn settle(&self, target: &Target, objects: Vec<Value>, wanted: impl Fn(&Value) -> Option<Value>) -> bool {
-        let (kind, mut settled) = (target.kind(), true);
+    /// Writes those statuses that are not what they should be, but for those that have failed not long ago.
+    async fn settle(
+        &self,
+        target: &Target,
+        objects: Vec<Value>,
+        wanted: impl Fn(&Value) -> Option<Value>,
+        failures: &mut Failures,
+    ) {
+        let kind = target.kind();
+        if failures.holds(kind, "") {
+            return;
+        }
         for object in objects {
             let Some(status) = wanted(&object) else { continue };
-            let outcome = target.write(&object, &status).await;
-            let name = &object["metadata"]["name"];
-            match &outcome {
-                Ok(()) => info!(kind, %name, namespace = %object["metadata"]["namespace"], "status written"),
-                Err(WriteError::Overtaken) => debug!(kind, %name, "it has changed meanwhile, and is looked at again"),
-                Err(error) => {
-                    warn!(kind, %name, problem = chain(error), "status not written");
-                    settled = false;
-                }
+            let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+            let (name, version) = (format!("{kind} {}/{}", text("namespace"), text("name")), text("resourceVersion"));
+            if failures.holds(&name, version) {
+                continue;
             }
+            let outcome = target.write(&object, &status).await;
             self.metrics.cluster.status_written(kind, outcome.as_ref().err().map_or("written", WriteError::label));
+            match outcome {
+                Ok(()) => info!(object = name, "status written"),
+                Err(WriteError::Overtaken) => debug!(object = name, "it has changed meanwhile, and is looked at again"),
+                // Nor may any other of the kind.
+                Err(error @ WriteError::Forbidden { .. }) => return fail(failures, kind, "", &error),
+                Err(error) => fail(failures, &name, version, &error),
+            }
         }
-        settled
+    }
+}
+
+fn fail(failures: &mut Failures, what: &str, version: &str, error: &WriteError) {
+    let problem = chain(error);
+    if failures.note(what, version, problem.clone()) {
+        warn!(what, problem, "status not written, it is tried again");
     }
 }

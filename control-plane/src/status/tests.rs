@@ -185,3 +185,20 @@ async fn the_holder_of_the_lease_writes_what_differs_and_then_rests() {
     assert_eq!((written, patches(&server)), (3, 3), "a settled cluster is not written to");
     stop.cancel();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_status_that_is_not_taken_is_tried_ever_more_seldom() {
+    let route = |at: usize| OBJECTS.split("---").nth(1).unwrap().replace("name: r,", &format!("name: r{at},"));
+    let routes: Vec<String> = (0..30).map(route).collect();
+    let server = ApiServer::with(&(OBJECTS.to_owned() + "---" + &routes.join("---")));
+    server.forbid("PATCH /apis/gateway.networking.k8s.io/");
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let (_held, holds_lease) = watch::channel(true);
+    let (cluster, stop) = (Cluster { client: server.client(), holds_lease }, CancellationToken::new());
+    TaskTracker::new().spawn(StatusWriter::new(cluster, hub(&metrics), metrics).run(stop.clone()));
+    sleep(Duration::from_secs(600)).await;
+    let written = patches(&server);
+    assert!((4..10).contains(&written), "{written} in ten minutes");
+    assert!(!server.object(POLICIES, "shop", "p").unwrap()["status"].is_null(), "policies are another kind");
+    stop.cancel();
+}
