@@ -35,6 +35,15 @@ pub struct HubSettings {
     pub max_subscriptions: usize,
 }
 
+/// What a Service has for routes to name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteTarget {
+    /// It has no ClusterIP: its clients go to the pod that they have called.
+    pub is_headless: bool,
+    /// Its TCP ports.
+    pub ports: BTreeSet<u16>,
+}
+
 /// Resolves changes and hands them to subscribers.
 pub struct Hub {
     pub(super) state: Mutex<State>,
@@ -143,10 +152,13 @@ impl Hub {
         Some(KnownPod { uid: pod.uid.to_string(), addresses: pod.addresses.clone() })
     }
 
-    /// The TCP ports of every Service.
-    pub fn services(&self) -> BTreeMap<ServiceName, BTreeSet<u16>> {
-        let ports = |service: &Service| service.ports.iter().map(|port| port.port).collect();
-        self.lock().world.index.services().map(|service| (service.name.clone(), ports(service))).collect()
+    /// What every Service has for routes to name.
+    pub fn services(&self) -> BTreeMap<ServiceName, RouteTarget> {
+        let target = |service: &Service| RouteTarget {
+            is_headless: service.addresses.is_empty(),
+            ports: service.ports.iter().map(|port| port.port).collect(),
+        };
+        self.lock().world.index.services().map(|service| (service.name.clone(), target(service))).collect()
     }
 
     /// The service account of a pod, if the pod is known.

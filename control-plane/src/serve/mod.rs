@@ -23,7 +23,7 @@ mod trust;
 mod watch;
 
 pub use feed::Feed;
-pub use hub::{Hub, HubSettings};
+pub use hub::{Hub, HubSettings, RouteTarget};
 pub use listener::{Listener, ListenerSettings};
 pub use picture::{Picture, StreamPicture};
 pub use subscriber::{Subscriber, TooManySubscriptions};

@@ -11,12 +11,7 @@ mod route;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    convert::Infallible,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
 use k8s_openapi::{apimachinery::pkg::apis::meta::v1::Time, jiff::Timestamp};
 use serde_json::Value;
@@ -29,7 +24,7 @@ use crate::{
     cluster::Cluster,
     error::chain,
     registry::translate::{HttpRoute, InboundPolicy},
-    serve::Hub,
+    serve::{Hub, RouteTarget},
     telemetry::Metrics,
 };
 use failure::Failures;
@@ -42,8 +37,8 @@ const GATHER: Duration = Duration::from_millis(500);
 /// How often it is looked whether the Services have changed.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// The TCP ports of every Service.
-pub(crate) type Services = BTreeMap<ServiceName, BTreeSet<u16>>;
+/// What routes can name.
+type Services = BTreeMap<ServiceName, RouteTarget>;
 
 /// Writes statuses while this replica holds the lease.
 pub struct StatusWriter {

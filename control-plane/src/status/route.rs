@@ -88,14 +88,19 @@ impl Subject<'_> {
         let own = self.object["metadata"]["namespace"].as_str().unwrap_or_default();
         let (namespace, name) = (parent.namespace.as_deref().unwrap_or(own), &parent.name);
         let service = ServiceName::new(namespace, name).ok();
-        let Some(ports) = service.and_then(|service| self.services.get(&service)) else {
+        let Some(target) = service.and_then(|service| self.services.get(&service)) else {
             return verdict(false, "NoMatchingParent", format!("there is no Service {namespace}/{name}"));
         };
         if let Some(port) = parent.port
-            && ports.iter().all(|one| i64::from(*one) != port)
+            && target.ports.iter().all(|one| i64::from(*one) != port)
         {
             let message = format!("Service {namespace}/{name} has no TCP port {port}");
             return verdict(false, "NoMatchingParent", message);
+        }
+        if target.is_headless {
+            let message =
+                format!("Service {namespace}/{name} is headless: its clients go to the pod that they have called");
+            return verdict(false, "UnsupportedValue", message);
         }
         let (bad, rules) = self.bad_rules();
         if bad > 0 && bad == rules {
@@ -122,7 +127,7 @@ impl Subject<'_> {
         let backends = self.route.iter().flat_map(|route| &route.rules).flat_map(|rule| &rule.backends);
         let mut missing = backends.filter_map(|backend| match backend {
             BackendRef::Service { service, port, .. } => {
-                let has_port = self.services.get(service).is_some_and(|ports| ports.contains(port));
+                let has_port = self.services.get(service).is_some_and(|target| target.ports.contains(port));
                 (!has_port).then(|| format!("there is no Service {service} with TCP port {port}"))
             }
             BackendRef::Invalid { .. } => None,

@@ -22,7 +22,10 @@ fn at(second: i64) -> Time {
 }
 
 fn services() -> Services {
-    [("users", 80), ("orders", 81)].map(|(name, port)| (ServiceName::new("shop", name).unwrap(), [port].into())).into()
+    let target = |is_headless, port| RouteTarget { is_headless, ports: [port].into() };
+    [("users", target(false, 80)), ("orders", target(false, 81)), ("pods", target(true, 80))]
+        .map(|(name, target)| (ServiceName::new("shop", name).unwrap(), target))
+        .into()
 }
 
 /// A route for the Service users with these parts.
@@ -71,6 +74,9 @@ fn a_route_is_told_what_has_become_of_it_in_the_gateway_apis_words() {
     ] {
         assert_eq!(said(&route(parent, &format!("[{rules}]"))), wanted, "{parent} {rules}");
     }
+    let mut headless = route("", &format!("[{TO_USERS}]"));
+    headless["spec"]["parentRefs"][0]["name"] = "pods".into();
+    assert_eq!(said(&headless), ["Accepted/UnsupportedValue/False", RESOLVED]);
     let partly = route("", &format!("[{TO_USERS}, {{filters: [{{type: RequestMirror}}]}}]"));
     assert_eq!(said(&partly), [ACCEPTED, "PartiallyInvalid/UnsupportedValue/True", RESOLVED]);
 }
