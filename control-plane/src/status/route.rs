@@ -41,8 +41,9 @@ pub(super) fn status(object: &Value, services: &Services, now: &Time) -> Option<
         before.into_iter().partition(|parent| parent["controllerName"] == CONTROLLER);
     let ours: Vec<ParentStatus> = ours.into_iter().filter_map(|one| serde_json::from_value(one).ok()).collect();
     let wanted = parents(object, services, &ours, now)?;
-    // Where ours stand among the others' is not compared: two controllers would move them for ever.
-    (wanted != ours).then(|| {
+    // In which order they stand is not compared: two controllers would move them for ever.
+    let is_said = wanted.len() == ours.len() && wanted.iter().all(|parent| ours.contains(parent));
+    (!is_said).then(|| {
         let wanted = wanted.iter().map(|parent| json!(parent));
         json!({ "parents": others.into_iter().chain(wanted).collect::<Vec<_>>() })
     })

@@ -207,11 +207,11 @@ async fn an_object_that_cannot_be_read_keeps_its_last_good_state_and_no_other_ba
 
 #[tokio::test(start_paused = true)]
 async fn what_is_not_understood_is_named_until_it_is_gone() {
-    let slice = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: lost, namespace: shop}\n\
-                 addressType: IPv4\nendpoints: []\n";
-    let mut fixture = Fixture::synced(ApiServer::with(slice)).await;
-    fixture.complains("EndpointSlice shop/lost: metadata.labels.kubernetes.io/service-name is missing").await;
-    fixture.server.delete("/apis/discovery.k8s.io/v1/endpointslices", "shop", "lost");
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: odd, namespace: shop, annotations: \
+                   {weft.dev/opaque-ports: db}}\nspec: {ports: [{port: 80}]}\n";
+    let mut fixture = Fixture::synced(ApiServer::with(service)).await;
+    fixture.complains("Service shop/odd: metadata.annotations.weft.dev/opaque-ports is not a port: \"db\"").await;
+    fixture.server.delete(SERVICES, "shop", "odd");
     fixture.is_content().await;
 }
 

@@ -41,8 +41,8 @@ impl Kind for EndpointSlice {
     const VERSIONS: &'static [&'static str] = &["v1"];
     const PLURAL: &'static str = "endpointslices";
 
-    fn object(&self, warnings: &mut Vec<Finding>) -> Result<Option<Object>, Finding> {
-        Ok(slice(self, warnings)?.map(Object::Slice))
+    fn object(&self, _warnings: &mut Vec<Finding>) -> Result<Option<Object>, Finding> {
+        Ok(slice(self)?.map(Object::Slice))
     }
 }
 

@@ -11,24 +11,22 @@ use crate::index::{ObjectName, Slice, SliceEndpoint, SlicePort};
 
 const SERVICE_NAME: &str = "kubernetes.io/service-name";
 
-/// An EndpointSlice as the index holds it. None: it belongs to no Service, or holds names instead of addresses.
+/// An EndpointSlice as the index holds it. None: it belongs to no Service, or holds names instead of addresses, as those of
+/// other controllers may.
 ///
 /// # Errors
 /// Its name, an address or a port is not one.
-pub fn slice(slice: &EndpointSlice, warnings: &mut Vec<Finding>) -> Result<Option<Slice>, Finding> {
+pub fn slice(slice: &EndpointSlice) -> Result<Option<Slice>, Finding> {
     let object = name(&slice.metadata)?;
-    let label = Field::new("metadata.labels").key(SERVICE_NAME);
     let Some(service) = slice.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_NAME)) else {
-        warnings.push(Finding { field: label, problem: Problem::Missing });
         return Ok(None);
     };
-    let service = ServiceName::new(&object.namespace, service)
-        .map_err(|_| Finding { field: label, problem: Problem::NotAName(service.clone()) })?;
     if !matches!(&*slice.address_type, "IPv4" | "IPv6") {
-        let problem = Problem::ValueNotSupported(slice.address_type.clone());
-        warnings.push(Finding::at("addressType", problem));
         return Ok(None);
     }
+    let field = || Field::new("metadata.labels").key(SERVICE_NAME);
+    let service = ServiceName::new(&object.namespace, service)
+        .map_err(|_| Finding { field: field(), problem: Problem::NotAName(service.clone()) })?;
     let mut endpoints = Vec::new();
     for (at, endpoint) in slice.endpoints.iter().enumerate() {
         endpoints.extend(one_endpoint(at, endpoint, &object)?);

@@ -58,8 +58,23 @@ fn endpoints_that_are_not_ready_are_left_out() {
          - {addresses: [10.1.0.1], zone: a, hints: {forZones: [{name: a}]}}\n\
          - {addresses: [10.1.0.2], conditions: {ready: false}}\n",
     );
-    let slice = slice(&wire, &mut Vec::new()).unwrap().unwrap();
+    let slice = slice(&wire).unwrap().unwrap();
     assert_eq!((slice.endpoints.len(), &*slice.endpoints[0].zone_hints), (1, &["a".to_owned()][..]));
+}
+
+#[test]
+fn what_is_other_controllers_is_no_problem() {
+    let head = "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nendpoints: [{addresses: [a.example]}]\n";
+    let own = "metadata: {name: s, labels: {kubernetes.io/service-name: users}}\naddressType: FQDN\n";
+    for text in [own, "metadata: {name: s}\naddressType: IPv4\n"] {
+        assert_eq!(slice(&yaml(&format!("{head}{text}"))).unwrap(), None, "{text}");
+    }
+    for parent in ["{name: edge}", "{name: edge, kind: ListenerSet}", "{name: m, group: mesh.example, kind: Mesh}"] {
+        let text = format!("metadata: {{name: r}}\nspec: {{parentRefs: [{parent}], rules: [{{filters: [{{}}]}}]}}\n");
+        let mut warnings = Vec::new();
+        assert_eq!(route(&yaml(&text), &mut warnings).unwrap(), None, "{parent}");
+        assert_eq!(warnings, [], "{parent}");
+    }
 }
 
 #[test]

@@ -68,11 +68,11 @@ impl Reader<'_> {
         let group = one.group.as_deref().unwrap_or(GATEWAY_GROUP);
         match (group, one.kind.as_deref().unwrap_or("Gateway")) {
             ("" | "core", "Service") => {}
-            (GATEWAY_GROUP, "Gateway") => return None,
             (GATEWAY_GROUP, "Service") => {
                 return self.note(field.key("group"), Problem::ValueNotSupported(group.to_owned()));
             }
-            (_, kind) => return self.note(field.key("kind"), Problem::ValueNotSupported(kind.to_owned())),
+            // Another controller's: a Gateway, a ListenerSet, another mesh's kind.
+            _ => return None,
         }
         if self.refuse_unknown(&one.unknown, field) {
             return None;
