@@ -29,7 +29,7 @@ use crate::{
 
 /// Serves a connection to this pod until it is over.
 pub async fn serve(worker: Rc<Worker>, connection: Connection) {
-    let Ok(orig_dst) = OriginalDestination::Kernel.of(&connection.stream) else { return };
+    let Ok(orig_dst) = OriginalDestination::Kernel.of(&connection.stream, connection.client) else { return };
     // The process waits for it: links drain and idle clients are sent away when it leaves.
     let _hold = worker.shared.drain.hold();
     let ports = &worker.shared.config.ports;

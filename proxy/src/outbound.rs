@@ -29,7 +29,7 @@ use crate::{
 /// Serves an intercepted connection until it is over.
 pub async fn serve(worker: Rc<Worker>, connection: Connection) {
     let Connection { stream, client, presence: _presence } = connection;
-    let Ok(orig_dst) = OriginalDestination::Kernel.of(&stream) else { return };
+    let Ok(orig_dst) = OriginalDestination::Kernel.of(&stream, client) else { return };
     // The process waits for it: idle clients are sent away when it leaves.
     let _hold = worker.shared.drain.hold();
     if worker.shared.config.ports.own().contains(&orig_dst.0.port()) {

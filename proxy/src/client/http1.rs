@@ -44,10 +44,21 @@ struct Head {
     info: RequestInfo,
 }
 
+/// What a client wants next.
+enum Wish {
+    Request(Head),
+    /// Nothing for too long, or this proxy is going away.
+    Nothing,
+    /// Nothing more: it has closed the connection.
+    Gone,
+}
+
 /// What follows a request on its connection.
 enum Next {
     Another,
     Close,
+    /// The client has closed it, and has had all of its answers.
+    Gone,
     /// The answer was cut short: the client must not take it for whole.
     Abort,
     /// The connection has switched protocols and belongs to this try's stream.
@@ -87,6 +98,7 @@ pub async fn serve(worker: &Rc<Worker>, (origin, caller): (&Origin, Caller), con
         match one_request(&client, &mut rd, &mut wr, drained.as_mut()).await {
             Next::Another => {}
             Next::Close => return linger(&client, &mut rd, &mut wr).await,
+            Next::Gone => return,
             Next::Abort => return tcp::reset_on_close(conn.socket()),
             Next::Switched(attempt) => {
                 let uncounted = tcp::Counters { connection: None, access: Access::default() };
@@ -107,8 +119,9 @@ async fn one_request(
     drained: Pin<&mut impl Future<Output = ()>>,
 ) -> Next {
     let head = match read_head(client, rd, drained).await {
-        Ok(Some(head)) => head,
-        Ok(None) => return Next::Close,
+        Ok(Wish::Request(head)) => head,
+        Ok(Wish::Nothing) => return Next::Close,
+        Ok(Wish::Gone) => return Next::Gone,
         Err(reason) => return refuse(client, wr, reason, None),
     };
     let view = match RequestHead::read(head.payload.filled()) {
@@ -141,20 +154,25 @@ async fn one_request(
     }
 }
 
-/// None: the client is done, or idle for too long, or this proxy is going away.
+/// Waits for the next request, and reads its head.
+///
+/// # Errors
+/// It is none, or does not come whole in time.
 async fn read_head(
     client: &Client<'_>,
     rd: &mut Reader<'_>,
     mut drained: Pin<&mut impl Future<Output = ()>>,
-) -> Result<Option<Head>, Reason> {
+) -> Result<Wish, Reason> {
     let timeouts = &client.worker.shared.config.timeouts;
     if rd.buf.is_empty() {
         let first = poll_fn(|cx| match rd.poll_fill(cx) {
-            Poll::Ready(filled) => Poll::Ready(filled.is_ok()),
-            Poll::Pending => drained.as_mut().poll(cx).map(|()| false),
+            Poll::Ready(filled) => Poll::Ready(Some(filled)),
+            Poll::Pending => drained.as_mut().poll(cx).map(|()| None),
         });
-        if client.timer.within(timeouts.client_idle, first).await != Some(true) {
-            return Ok(None);
+        match client.timer.within(timeouts.client_idle, first).await.flatten() {
+            Some(Ok(())) => {}
+            Some(Err(_)) => return Ok(Wish::Gone),
+            None => return Ok(Wish::Nothing),
         }
     }
     let mut payload = Buf::default();
@@ -164,7 +182,7 @@ async fn read_head(
         match http1::read_request(rd.buf.filled(), limits, payload.vec()).map_err(|error| error.reason())? {
             Some(info) => {
                 rd.buf.consume(info.used);
-                return Ok(Some(Head { payload, info }));
+                return Ok(Wish::Request(Head { payload, info }));
             }
             None => payload.clear(),
         }
@@ -179,7 +197,7 @@ async fn read_head(
         });
         match more.await {
             Some(Ok(())) => {}
-            Some(Err(_)) => return Ok(None),
+            Some(Err(_)) => return Ok(Wish::Gone),
             None => return Err(Reason::HeadTimeout),
         }
     }

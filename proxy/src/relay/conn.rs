@@ -46,9 +46,8 @@ pub struct Writer<'a> {
 }
 
 impl AppConn {
-    /// Takes a connected socket. Small writes are not delayed (TCP_NODELAY, best effort).
+    /// Takes a connected socket. `listen` and `endpoint` have seen to it that small writes are not delayed.
     pub fn new(io: TcpStream) -> Self {
-        let _ = io.set_nodelay(true);
         Self { io, input: Buf::default(), output: Buf::default() }
     }
 

@@ -158,7 +158,6 @@ async fn run(worker: &Rc<Worker>, server: &Rc<Http2Server>, address: SocketAddr,
         Ok(io) => io,
         Err(error) => return become_(State::Failed(refusal(&error))),
     };
-    let _ = io.set_nodelay(true);
     let handshake = Builder::new()
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)

@@ -12,6 +12,7 @@ use std::{
 use crate::namespace::{OURS, PEERS, Peer, in_namespace, nftables};
 use socket2::{Domain, Socket, Type};
 use weft_proxy::{
+    address::ClientAddr,
     listen::OriginalDestination,
     redirect::{self, Options, RedirectError},
 };
@@ -46,8 +47,8 @@ fn connect(ip: IpAddr, port: u16) -> io::Result<TcpStream> {
 /// Whether a connection waits at the listener, and where it wanted to go.
 fn arrived(listener: &TcpListener) -> Option<SocketAddr> {
     listener.set_nonblocking(true).expect("nonblocking");
-    let (stream, _) = listener.accept().ok()?;
-    Some(OriginalDestination::Kernel.of(&stream).expect("original destination").0)
+    let (stream, client) = listener.accept().ok()?;
+    Some(OriginalDestination::Kernel.of(&stream, ClientAddr(client)).expect("original destination").0)
 }
 
 #[test]
