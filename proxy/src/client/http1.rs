@@ -272,7 +272,8 @@ async fn exchange(
         close: !head.info.keep_alive || client.worker.shared.drain.is_draining(),
         from_peer_proxy: attempt.is_meshed(),
     };
-    attempt.stream.head(head.payload.filled(), !has_body);
+    // What a switch brings goes over the same half of the stream.
+    attempt.stream.head(head.payload.filled(), !has_body && !head.info.upgrade);
     let request = pin!(async {
         if has_body {
             match body.send(rd, &attempt.stream).await {
