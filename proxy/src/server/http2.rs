@@ -9,6 +9,7 @@ use std::{
     task::Poll,
 };
 
+use ::http::Request;
 use bytes::Bytes;
 use h2::{
     RecvStream, SendStream,
@@ -23,7 +24,7 @@ use crate::{
     http::{self as message, Version},
     http1::AnswerTo,
     http2,
-    mesh::{Event, Refusal, ResetCause, Stream},
+    mesh::{Event, Received, Refusal, ResetCause, Stream},
     relay::{Failure, Http2Body, Http2Progress, given_up, send_received, with_beside},
     worker::Worker,
 };
@@ -66,15 +67,37 @@ pub(super) fn deliver(worker: &Rc<Worker>, delivery: Delivery) {
 }
 
 async fn serve(worker: &Rc<Worker>, delivery: &Delivery) {
-    let (_in_use, send) = match ready(worker, delivery).await {
-        Ok(ready) => ready,
-        Err(refusal) => return delivery.refuse(refusal),
-    };
-    let result = exchange(worker, delivery, send).await;
+    let result = receive(worker, delivery).await;
     delivery.over();
     if let Err(failure) = result {
         tell(&delivery.stream, &failure);
     }
+}
+
+async fn receive(worker: &Rc<Worker>, delivery: &Delivery) -> Result<(), Failure> {
+    let mut received = delivery.stream.received().await?;
+    let Some(Event::Head { payload, end, .. }) = received.next() else { return Err(Failure::Framing) };
+    delivery.access.head(payload);
+    let head = read(delivery, payload)?;
+    if !end {
+        return exchange(worker, delivery, head, Some(received)).await;
+    }
+    match exchange(worker, delivery, head, None).await {
+        // It was above the last that a GOAWAY names, so the server has not processed it (RFC 9113 section 6.8): a server
+        // that ends a connection after so many requests is no failure. The other connection is a fresh one.
+        Err(Failure::Http2(error)) if is_gone_away(&error) && !delivery.stream.is_accepted() => {
+            exchange(worker, delivery, read(delivery, payload)?, None).await
+        }
+        result => result,
+    }
+}
+
+/// The request for the server, and what its answer depends on.
+fn read(delivery: &Delivery, payload: &[u8]) -> Result<(Request<()>, AnswerTo), Failure> {
+    let is_head = message::RequestHead::read(payload)?.method() == b"HEAD";
+    let (fields, count) = delivery.added_fields();
+    let request = http2::head_to_request(payload, &fields[..count])?;
+    Ok((request, AnswerTo { version: Version::Http2, is_head, is_connect: false, upgrade: false }))
 }
 
 /// A connection that takes another stream, and what keeps it from counting as idle.
@@ -109,7 +132,11 @@ fn tell(stream: &Stream, failure: &Failure) {
 }
 
 fn is_not_processed(error: &h2::Error) -> bool {
-    error.reason() == Some(h2::Reason::REFUSED_STREAM) || (error.is_go_away() && error.is_remote())
+    error.reason() == Some(h2::Reason::REFUSED_STREAM) || is_gone_away(error)
+}
+
+fn is_gone_away(error: &h2::Error) -> bool {
+    error.is_go_away() && error.is_remote()
 }
 
 /// The worker's connection to the server, made if there is none.
@@ -187,19 +214,28 @@ async fn run(worker: &Rc<Worker>, server: &Rc<Http2Server>, address: SocketAddr,
     .await;
 }
 
-async fn exchange(worker: &Rc<Worker>, delivery: &Delivery, mut send: SendRequest<Bytes>) -> Result<(), Failure> {
+/// One request over a connection that takes it; its body, if it has one, begins with what was received.
+async fn exchange(
+    worker: &Rc<Worker>,
+    delivery: &Delivery,
+    (request, answer_to): (Request<()>, AnswerTo),
+    received: Option<Received>,
+) -> Result<(), Failure> {
     let stream = &delivery.stream;
-    let mut received = stream.received().await?;
-    let Some(Event::Head { payload, end, .. }) = received.next() else { return Err(Failure::Framing) };
-    let is_head = message::RequestHead::read(payload)?.method() == b"HEAD";
-    delivery.access.head(payload);
-    let (fields, count) = delivery.added_fields();
-    let request = http2::head_to_request(payload, &fields[..count])?;
-    let (response, mut body) = send.send_request(request, end).map_err(Failure::Http2)?;
-    let answer_to = AnswerTo { version: Version::Http2, is_head, is_connect: false, upgrade: false };
+    let (_in_use, mut send) = match ready(worker, delivery).await {
+        Ok(ready) => ready,
+        Err(refusal) => {
+            delivery.refuse(refusal);
+            return Ok(());
+        }
+    };
+    let (response, mut body) = send.send_request(request, received.is_none()).map_err(Failure::Http2)?;
     let request = pin!(async {
-        if !end {
-            stream.accept();
+        if let Some(received) = received {
+            // Until then the opener keeps what it has sent, and a request that a GOAWAY proves unprocessed goes another way.
+            if !stream.peer_has_ended() {
+                stream.accept();
+            }
             send_body(stream, received, &mut body).await?;
         }
         Err(given_up(stream).await)
@@ -208,11 +244,7 @@ async fn exchange(worker: &Rc<Worker>, delivery: &Delivery, mut send: SendReques
     with_beside(request, answer).await
 }
 
-async fn send_body(
-    stream: &Stream,
-    mut received: crate::mesh::Received,
-    body: &mut SendStream<Bytes>,
-) -> Result<(), Failure> {
+async fn send_body(stream: &Stream, mut received: Received, body: &mut SendStream<Bytes>) -> Result<(), Failure> {
     loop {
         match send_received(&mut received, stream, body).await {
             Ok(Http2Progress::Goes) => received = stream.received().await?,
