@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),target)
+TOOLS := $(abspath $(TARGET))/tools
 # What `weft demo` and the sandbox start; all of one profile, so that they are found beside each other.
 PROGRAMS := -p weft-cli -p weft-control-plane -p weft-proxy -p weft-examples
 # Arguments of `make demo` and `make bench`, as in: make demo ARGS="--duration 20s"
@@ -29,7 +30,7 @@ help:
 	@echo "make bench        load and comparison, as root; writes target/bench.json"
 	@echo "make docs         print the generated pages of docs/"
 	@echo "make manifests    print the generated template of the Helm chart"
-	@echo "make tools        build helm and kustomize, with which tests compare the manifests (needs Go)"
+	@echo "make tools        what tests need besides Debian's packages, into target/tools (needs Go and Node)"
 
 demo:
 	$(CARGO) build --release --locked $(PROGRAMS)
@@ -85,10 +86,14 @@ docs:
 	$(TARGET)/debug/weft-control-plane docs metrics > docs/metrics-control-plane.md.new
 	for page in annotations configuration metrics configuration-control-plane metrics-control-plane; do mv docs/$$page.md.new docs/$$page.md; done
 
-# Where there is kubectl, kustomize is not needed.
+# What is in PATH is not built. The rest is what tests/tests/peers puts the mesh between.
 tools:
-	GOBIN=$(abspath $(TARGET))/tools go install helm.sh/helm/v3/cmd/helm@v3.22.0
-	command -v kubectl >/dev/null || GOBIN=$(abspath $(TARGET))/tools go install sigs.k8s.io/kustomize/kustomize/v5@v5.8.1
+	command -v helm >/dev/null || GOBIN=$(TOOLS) go install helm.sh/helm/v3/cmd/helm@v3.22.0
+	command -v kubectl >/dev/null || GOBIN=$(TOOLS) go install sigs.k8s.io/kustomize/kustomize/v5@v5.8.1
+	GOBIN=$(TOOLS) go install github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
+	GOBIN=$(TOOLS)/interop go install google.golang.org/grpc/interop/client@v1.85.0 google.golang.org/grpc/interop/server@v1.85.0
+	cp tests/tests/peers/apps/package.json tests/tests/peers/apps/package-lock.json $(TOOLS)
+	npm ci --prefix $(TOOLS) --ignore-scripts --no-audit --no-fund
 
 manifests:
 	$(CARGO) build --locked -p weft-cli
