@@ -27,7 +27,8 @@ use crate::{
     socket::Liveness,
     tcp::Silence,
     telemetry::{
-        AccessLog, DestinationSeries, Direction, HttpLabels, HttpSeries, Metrics, PickOutcome, Protocol, TcpLabels,
+        AccessLog, DestinationSeries, Direction, HttpLabels, HttpSeries, Metrics, PickOutcome, Protocol, Shares,
+        TcpLabels,
     },
     timers::Timers,
 };
@@ -71,6 +72,8 @@ pub struct Worker {
     pub links: Links,
     /// Connections to servers.
     pub servers: Servers,
+    /// Where requests' time goes.
+    pub shares: Arc<Shares>,
     /// The way to endpoints that are not meshed.
     direct: Local,
     /// The way of clients outside of the mesh to the app.
@@ -102,6 +105,7 @@ impl Worker {
             series: RefCell::default(),
             inbound: RefCell::default(),
             destinations: RefCell::default(),
+            shares: shared.metrics.shares(),
             shared,
         })
     }

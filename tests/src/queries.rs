@@ -81,7 +81,8 @@ mod tests {
         let found = of_page(page);
         let query = |place: &str, text: &str| Query { place: place.to_owned(), text: text.to_owned() };
         assert_eq!(found, [query("One", "up\n"), query("Two", "a\n/\nb\n")]);
-        let headings = ["Success rate", "Requests per second", "Latency", "Share of mTLS", "Who calls whom"];
+        let headings =
+            ["Success rate", "Requests per second", "Latency", "Is it the mesh?", "Share of mTLS", "Who calls whom"];
         let golden = of_page(GOLDEN);
         for heading in headings {
             assert!(golden.iter().any(|query| query.place == heading), "{heading} has no query");

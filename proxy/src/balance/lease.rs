@@ -1,6 +1,9 @@
 //! A choice that was made, as a guard: it counts as in flight until it is dropped.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -74,6 +77,18 @@ impl Lease {
     pub fn refused(&mut self) -> bool {
         let ended = self.judge();
         self.endpoint.breaker.refused(self.admission, self.endpoint.clock(ended))
+    }
+
+    /// When it was chosen.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// How long the endpoint was waited for: until the head of its answer or, without one, until it was judged; so far,
+    /// if neither has come.
+    pub fn waited(&self) -> Duration {
+        let ended = self.responded.unwrap_or_else(Instant::now);
+        ended.saturating_duration_since(self.started)
     }
 
     fn judge(&mut self) -> Instant {

@@ -43,8 +43,9 @@ pub struct Call<'a> {
     started: Instant,
     deadline: Deadline,
     tries: u32,
-    /// Endpoints that earlier tries went to.
+    /// Endpoints that earlier tries went to, and how long they were waited for.
     tried: Vec<u64>,
+    waited: Duration,
     series: Option<Arc<HttpSeries>>,
     destination: Option<Arc<DestinationSeries>>,
     counted: Cell<bool>,
@@ -123,6 +124,7 @@ impl<'a> Call<'a> {
             rule,
             tries: 0,
             tried: Vec::new(),
+            waited: Duration::ZERO,
             series: None,
             counted: Cell::new(false),
             access: Access::default(),
@@ -237,6 +239,7 @@ impl<'a> Call<'a> {
             // An answer that is tried again speaks against its endpoint as much as one that is passed on.
             None => is_failure(attempt.status.get(), None) && lease.failure(),
         };
+        self.waited += lease.waited();
         if ejected {
             self.count_ejection();
         }
@@ -252,6 +255,7 @@ impl<'a> Call<'a> {
             } else if lease.failure() {
                 self.count_ejection();
             }
+            self.share(attempt, lease);
         }
         self.count(status, grpc_status);
     }
@@ -267,6 +271,13 @@ impl<'a> Call<'a> {
         let (sent, received) = attempt.stream.carried();
         self.access.received(received);
         self.access.sent(sent);
+    }
+
+    /// Counts how much of the time until the answer's head was the endpoint's, and how much this proxy's.
+    fn share(&self, attempt: &Attempt, lease: &Lease) {
+        let before = lease.started().saturating_duration_since(self.started);
+        let (proxy, peer) = (before.saturating_sub(self.waited), self.waited + lease.waited());
+        self.worker.shares.record(self.origin.direction(), attempt.meshed, proxy, peer);
     }
 
     fn count(&self, status: u16, grpc_status: Option<u8>) {

@@ -38,6 +38,7 @@ enum Next {
 /// A connection, from its first request to its end.
 async fn connection(worker: Rc<Worker>, first: Delivery) {
     let (address, mark) = (first.address, worker.shared.config.interception.mark);
+    first.handed();
     let io = match connect(address, mark, first.connect_deadline).await {
         Ok(io) => io,
         Err(error) => return first.refuse(refusal(&error)),
@@ -174,6 +175,7 @@ async fn send_request(wr: &mut Writer<'_>, delivery: &Delivery, progress: &Progr
     let (fields, count) = delivery.added_fields();
     let received = receive(&delivery.stream, wr, |payload, out| {
         delivery.access.head(payload);
+        delivery.handed();
         let written = http1::write_request(payload, &fields[..count], out)?;
         progress.begun.set(true);
         progress.answer_to.set(Some(written.answer_to));
@@ -202,7 +204,7 @@ async fn read_answer(
             stream.interim_head(payload.filled());
             continue;
         }
-        delivery.answered(info.status, None);
+        delivery.answered(worker, info.status, None);
         let whole = !info.switched && (answer_to.is_head || !info.framing.has_body());
         stream.head(payload.filled(), whole);
         if info.switched {

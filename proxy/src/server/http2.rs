@@ -79,6 +79,7 @@ async fn receive(worker: &Rc<Worker>, delivery: &Delivery) -> Result<(), Failure
     let Some(Event::Head { payload, end, .. }) = received.next() else { return Err(Failure::Framing) };
     delivery.access.head(payload);
     let head = read(delivery, payload)?;
+    delivery.handed();
     if !end {
         return exchange(worker, delivery, head, Some(received)).await;
     }
@@ -299,7 +300,8 @@ async fn pass_body(
     let mut payload = Buf::default();
     http2::response_to_head(&head, end, answer_to, &worker.limits, payload.vec())?;
     let status = head.status().as_u16();
-    delivery.answered(status, head.headers().get("grpc-status").and_then(|value| value.to_str().ok()?.parse().ok()));
+    let grpc_status = head.headers().get("grpc-status").and_then(|value| value.to_str().ok()?.parse().ok());
+    delivery.answered(worker, status, grpc_status);
     stream.head(payload.filled(), end);
     if end {
         return Ok(());
@@ -308,7 +310,7 @@ async fn pass_body(
     let never = std::cell::Cell::new(false);
     body.send(stream, &never).await?;
     if let Some(grpc_status) = message::grpc_status(body.trailers()) {
-        delivery.answered(status, Some(grpc_status));
+        delivery.answered(worker, status, Some(grpc_status));
     }
     Ok(())
 }

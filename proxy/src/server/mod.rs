@@ -104,10 +104,18 @@ impl Delivery {
         self.stream.refuse(refusal);
     }
 
+    /// From here on it is the server that is waited for.
+    fn handed(&self) {
+        if let Some(record) = self.record() {
+            record.handed();
+        }
+    }
+
     /// The head of the answer has come.
-    fn answered(&self, status: u16, grpc_status: Option<u8>) {
+    fn answered(&self, worker: &Worker, status: u16, grpc_status: Option<u8>) {
         self.access.status(status, grpc_status);
         if let Some(record) = self.record() {
+            record.answered(&worker.shares, self.client.is_some());
             record.status(status);
             record.grpc_status(grpc_status);
         }

@@ -1,15 +1,17 @@
-//! Counts a request that is delivered to the app: once, however it ends.
+//! Counts a request that is delivered to the app: once, however it ends; and what its time went into, if it was answered.
 
 use std::{cell::Cell, sync::Arc};
 
 use tokio::time::Instant;
 
-use crate::telemetry::HttpSeries;
+use crate::telemetry::{Direction, HttpSeries, Shares};
 
 /// A request to be counted. Dropped before an answer was seen, it counts as one without.
 pub struct Record {
     series: Arc<HttpSeries>,
     started: Instant,
+    /// When the app's turn began; taken once it is over.
+    handed: Cell<Option<Instant>>,
     status: Cell<u16>,
     grpc_status: Cell<Option<u8>>,
 }
@@ -17,7 +19,27 @@ pub struct Record {
 impl Record {
     /// Starts the clock.
     pub fn new(series: Arc<HttpSeries>) -> Self {
-        Self { series, started: Instant::now(), status: Cell::new(0), grpc_status: Cell::new(None) }
+        Self {
+            series,
+            started: Instant::now(),
+            handed: Cell::new(None),
+            status: Cell::new(0),
+            grpc_status: Cell::new(None),
+        }
+    }
+
+    /// From here on it is the app that is waited for: it is being connected to, or gets the request's head.
+    pub fn handed(&self) {
+        if self.handed.get().is_none() {
+            self.handed.set(Some(Instant::now()));
+        }
+    }
+
+    /// The head of the app's answer is there. `mtls`: the client is verified.
+    pub fn answered(&self, shares: &Shares, mtls: bool) {
+        if let Some(handed) = self.handed.take() {
+            shares.record(Direction::Inbound, mtls, handed.saturating_duration_since(self.started), handed.elapsed());
+        }
     }
 
     /// The head of the answer, or of one that a proxy makes in its place.

@@ -1,6 +1,6 @@
 //! The table of metric families, and docs/metrics.md printed from it.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 /// One family: everything there is to say about it.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,20 @@ pub(super) struct Family {
 /// tell a slow answer from a lost one.
 pub(super) const SECONDS: [f64; 16] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// What a proxy adds is tens of microseconds, and milliseconds when something is wrong.
+pub(super) const SHARES: [Duration; 16] = {
+    const MICROS: [u64; 16] = [
+        10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 1_000_000, 10_000_000,
+    ];
+    let mut bounds = [Duration::ZERO; 16];
+    let mut at = 0;
+    while at < bounds.len() {
+        bounds[at] = Duration::from_micros(MICROS[at]);
+        at += 1;
+    }
+    bounds
+};
 
 macro_rules! families {
     ($($constant:ident = $name:literal $kind:literal [$($label:literal),*] $help:literal;)+) => {
@@ -32,6 +46,10 @@ families! {
     HTTP_DURATION = "weft_http_request_duration_seconds" "histogram"
         ["direction", "namespace", "service", "route", "protocol", "mtls"]
         "Time from a request's head to the end of its answer";
+    HTTP_PROXY = "weft_http_proxy_duration_seconds" "histogram" ["direction", "mtls"]
+        "Of requests that the peer has answered: the time from the request's head to the answer's that was not spent waiting for the peer, which is route, policy, the wait for an endpoint and the pauses between tries";
+    HTTP_PEER = "weft_http_peer_duration_seconds" "histogram" ["direction", "mtls"]
+        "Of the same requests: the time from handing on the head to the head of the answer, over all tries. The peer is the app (inbound) or what is behind the connection to the endpoint (outbound: network, the other proxy, its app). A connection that has to be made first, and a request's body that the peer wants to see first, count here";
     TCP_CONNECTIONS = "weft_tcp_connections_total" "counter" ["direction", "namespace", "service", "mtls"]
         "Opaque connections opened";
     TCP_CLOSED = "weft_tcp_closed_connections_total" "counter" ["direction", "namespace", "service", "mtls"]
@@ -97,6 +115,8 @@ pub fn markdown() -> String {
         let _ = writeln!(page, "| `{name}` | {kind} | {} | {help}. |", labels.join(", "));
     }
     let bounds: Vec<_> = SECONDS.iter().map(ToString::to_string).collect();
-    let _ = writeln!(page, "\nBounds of the histogram, in seconds: {}.", bounds.join(", "));
+    let _ = writeln!(page, "\nBounds of `{}`, in seconds: {}.", HTTP_DURATION.name, bounds.join(", "));
+    let bounds: Vec<_> = SHARES.iter().map(|bound| bound.as_secs_f64().to_string()).collect();
+    let _ = writeln!(page, "\nBounds of the other two histograms, in seconds: {}.", bounds.join(", "));
     page
 }

@@ -11,6 +11,7 @@ mod metrics;
 mod process;
 mod registry;
 mod series;
+mod shares;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ pub use logging::{LogControl, LogError};
 pub use metrics::markdown;
 pub use registry::Metrics;
 pub use series::{DestinationSeries, HttpLabels, HttpSeries, OpenConnection, TcpLabels, TcpSeries};
+pub use shares::Shares;
 
 /// How long a handle to a series may be kept before it is looked up anew: what nobody has looked up for much longer, and
 /// nobody holds, is no longer used.

@@ -17,6 +17,7 @@ use super::{
     metrics::{self, Family},
     process::Process,
     series::{DestinationSeries, HttpLabels, HttpSeries, TcpLabels, TcpSeries},
+    shares::{AllShares, Shares},
 };
 use crate::error::Reason;
 
@@ -36,6 +37,7 @@ pub struct Metrics {
     certificate_expiry: Gauge,
     access_log_dropped: IntCounter,
     process: Process,
+    shares: AllShares,
     hooks: Mutex<Vec<Hook>>,
 }
 
@@ -77,6 +79,7 @@ impl Metrics {
             certificate_expiry: gauge(&registry, metrics::CERTIFICATE_EXPIRY, 0.0),
             access_log_dropped: counters(&registry, metrics::ACCESS_LOG_DROPPED).with_label_values::<&str>(&[]),
             process: Process::register(&registry),
+            shares: register(&registry, AllShares::new()),
             vecs: Vecs::register(&registry),
             hooks: Mutex::new(Vec::new()),
             registry,
@@ -107,6 +110,11 @@ impl Metrics {
     pub fn forget_destination(&self, namespace: &str, service: &str) -> bool {
         let key = DestinationKey::new(namespace, service);
         self.destinations.remove(&key, || DestinationSeries::unregister(&self.vecs, &key))
+    }
+
+    /// Where one more worker counts what requests' time goes into. Once per worker: takes a lock.
+    pub fn shares(&self) -> Arc<Shares> {
+        self.shares.of_worker()
     }
 
     /// Counts something that the proxy itself ended.
