@@ -1,6 +1,6 @@
-//! What the access log says of one request or connection: gathered while it goes on, written when it is over.
+//! What the access log and taps say of one request or connection: gathered while it goes on, told when it is over.
 //!
-//! How a line looks, and where it goes: `telemetry/access_log.rs`. While the log is off, nothing is gathered.
+//! Whom it is told: `telemetry/observers.rs`. While nobody wants to know, nothing is gathered.
 
 use std::{
     cell::RefCell,
@@ -15,7 +15,7 @@ use crate::{
     error::Reason,
     http::RequestHead,
     mesh::Protocol,
-    telemetry::{AccessLog, Direction, Entry},
+    telemetry::{Direction, Entry, Observers},
 };
 
 /// Both ends of a connection, as its client sees them.
@@ -27,12 +27,12 @@ pub struct Caller {
     pub orig_dst: OrigDst,
 }
 
-/// One line of the access log to be; written when this is dropped. Does nothing while the log is off.
+/// What there is to tell of one request or connection; told when this is dropped. Does nothing while nobody wants to know.
 #[derive(Default)]
 pub struct Access(RefCell<Option<Box<Gathered>>>);
 
 struct Gathered {
-    log: AccessLog,
+    observers: Observers,
     began: SystemTime,
     started: Instant,
     direction: Direction,
@@ -52,18 +52,18 @@ struct Gathered {
 }
 
 impl Access {
-    /// Begins a line, if they are wanted. `service` is a Service's namespace and name.
+    /// Begins to gather, if anybody wants to know. `service` is a Service's namespace and name.
     pub fn new(
-        log: &AccessLog,
+        observers: &Observers,
         (direction, caller): (Direction, Caller),
         (namespace, name): (&str, &str),
         protocol: Protocol,
     ) -> Self {
-        if !log.is_on() {
+        if !observers.any() {
             return Self::default();
         }
         let gathered = Gathered {
-            log: log.clone(),
+            observers: observers.clone(),
             began: SystemTime::now(),
             started: Instant::now(),
             direction,
@@ -158,7 +158,7 @@ impl Access {
 impl Drop for Gathered {
     fn drop(&mut self) {
         let elapsed: Duration = self.started.elapsed();
-        self.log.record(&Entry {
+        self.observers.record(&Entry {
             began: self.began,
             elapsed,
             direction: self.direction,

@@ -31,7 +31,8 @@ use crate::{
     retry::BudgetSettings,
     shutdown::{Ending, Shutdown},
     socket::Liveness,
-    telemetry::{AccessLog, HANDLES_KEPT, LogControl, Metrics},
+    tap::TapPort,
+    telemetry::{AccessLog, HANDLES_KEPT, LogControl, Metrics, Observers, Taps},
     worker::{Shared, Worker},
 };
 
@@ -65,7 +66,7 @@ async fn control(config: Config, log: LogControl) -> Result<Ending, AppError> {
     let shutdown = Shutdown::new(config.timeouts.drain);
     shutdown.watch_signals()?;
     let metrics = Metrics::new(config.observing.series_limit);
-    let access_log = start_access_log(&config, &metrics, &shutdown);
+    let observers = Observers { access_log: start_access_log(&config, &metrics, &shutdown), taps: Taps::default() };
     let readiness = Readiness::default();
     let identity = IdentityStore::new(&config, &metrics)?;
     let picture = Picture::new(discovery_settings(&config)).at(locality(&config));
@@ -82,7 +83,7 @@ async fn control(config: Config, log: LogControl) -> Result<Ending, AppError> {
         directory: directory.clone(),
         identity: identity.clone(),
         metrics: metrics.clone(),
-        access_log,
+        observers,
         config,
     });
     let threads = start_workers(&shared, workers, sockets)?;
@@ -90,6 +91,7 @@ async fn control(config: Config, log: LogControl) -> Result<Ending, AppError> {
     let probes = Probes::new(&shared.config.pod.probes, &shared.config.pod.addresses);
     let admin = Admin { metrics, readiness: readiness.clone(), log, probes, beliefs, shutdown: shutdown.clone() };
     admin::start(admin, admin_sockets);
+    start_tap(&shared, &shutdown)?;
     let certified = readiness.condition("certificate", "no certificate yet");
     shutdown.spawn("identity", |stop| identity::run(shared.identity.clone(), certified, stop));
     start_discovery(
@@ -199,6 +201,13 @@ async fn exchange_trust(
             Ok(()) = policies.changed() => {}
         }
     }
+}
+
+fn start_tap(shared: &Shared, shutdown: &Shutdown) -> Result<(), weft_certs::SpiffeIdError> {
+    let tap = TapPort::new(&shared.config, shared.identity.clone(), shared.observers.taps.clone())?;
+    let ports = &shared.config.ports;
+    tap.start((&ports.inbound_addresses, ports.tap), shutdown);
+    Ok(())
 }
 
 fn start_access_log(config: &Config, metrics: &Metrics, shutdown: &Shutdown) -> AccessLog {

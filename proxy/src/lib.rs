@@ -34,6 +34,7 @@ pub mod route;
 pub mod server;
 pub mod shutdown;
 pub mod socket;
+pub mod tap;
 pub mod tcp;
 pub mod telemetry;
 pub mod timeout;

@@ -54,7 +54,7 @@ pub async fn serve(worker: Rc<Worker>, connection: Connection) {
 /// To somewhere outside of the mesh: the bytes as they are.
 async fn pass_through(worker: &Rc<Worker>, stream: TcpStream, caller: Caller) {
     let orig_dst = caller.orig_dst;
-    let access = Access::new(&worker.shared.access_log, (Direction::Outbound, caller), ("", ""), Protocol::Opaque);
+    let access = Access::new(&worker.shared.observers, (Direction::Outbound, caller), ("", ""), Protocol::Opaque);
     let config = &worker.shared.config;
     let mut client = AppConn::new(stream);
     let server = match connect(orig_dst.0, worker.dial(), config.timeouts.connect_outbound).await {

@@ -27,7 +27,7 @@ use crate::{
     socket::Liveness,
     tcp::Silence,
     telemetry::{
-        AccessLog, DestinationSeries, Direction, HttpLabels, HttpSeries, Metrics, PickOutcome, Protocol, Shares,
+        DestinationSeries, Direction, HttpLabels, HttpSeries, Metrics, Observers, PickOutcome, Protocol, Shares,
         TcpLabels,
     },
     timers::Timers,
@@ -46,8 +46,8 @@ pub struct Shared {
     pub identity: Arc<IdentityStore>,
     /// Every figure.
     pub metrics: Arc<Metrics>,
-    /// A line for each request, if that is wanted.
-    pub access_log: AccessLog,
+    /// Who wants to know of each request.
+    pub observers: Observers,
     /// Requests of the app beside us, between head and end.
     pub in_flight: InFlight,
     /// Requests to the app beside us.
@@ -289,13 +289,13 @@ impl Worker {
 
     /// Begins a line of the access log, if they are wanted.
     pub fn access(&self, origin: &Origin, caller: Caller, protocol: mesh::Protocol) -> Access {
-        Access::new(&self.shared.access_log, (origin.direction(), caller), origin.service(), protocol)
+        Access::new(&self.shared.observers, (origin.direction(), caller), origin.service(), protocol)
     }
 
     /// The same, for a stream to the app.
     pub fn inbound_access(&self, policy: &PortPolicy, caller: Caller, protocol: mesh::Protocol) -> Access {
         let service = labels(policy, &self.shared.config);
-        Access::new(&self.shared.access_log, (Direction::Inbound, caller), service, protocol)
+        Access::new(&self.shared.observers, (Direction::Inbound, caller), service, protocol)
     }
 
     /// Counts a failure of the mesh's own.

@@ -27,7 +27,8 @@ settings! {
             "where the inbound port is bound; a family that the kernel lacks is left out";
             "A pod's addresses may come after the proxy starts";
         tap: u16 = "WEFT_TAP_PORT" ("port") Is("4190"), port;
-            "reserved for tap; calls that name it as their target are refused"; "The field's habit";
+            "where the control plane, and nobody else, looks on at requests (`weft tap`), on the addresses of the inbound port; calls that name it as their target are refused";
+            "The field's habit";
         admin: u16 = "WEFT_ADMIN_PORT" ("port") Is("4191"), port;
             "probes, metrics and, on loopback only, control"; "The field's habit";
         admin_addresses: Vec<IpAddr> = "WEFT_ADMIN_ADDRESSES" ("addresses") Is("0.0.0.0,::"), addresses;

@@ -168,7 +168,7 @@ impl IdentityStore {
     }
 
     /// Takes a new leaf, and the bundle that came with it unless discovery has brought one that holds for it.
-    pub(super) fn update_leaf(&self, leaf: &Leaf, bundle: TrustBundle) -> Result<(), TlsError> {
+    pub(crate) fn update_leaf(&self, leaf: &Leaf, bundle: TrustBundle) -> Result<(), TlsError> {
         let now = SystemTime::now();
         let mut trust = self.trust();
         let known = trust.bundle.take().filter(|known| trust.from_discovery && leaf.verify(known, now).is_ok());

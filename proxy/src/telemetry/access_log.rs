@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::labels::Direction;
+use super::{labels::Direction, observers::without_query};
 use crate::{
     address::{ClientAddr, EndpointAddr, OrigDst},
     config::AccessLogFormat,
@@ -215,10 +215,6 @@ fn common(entry: &Entry<'_>) -> String {
     line
 }
 
-fn without_query(path: &str) -> &str {
-    path.split(['?', '#']).next().unwrap_or_default()
-}
-
 /// What a client chose must not end the quotes or the line.
 fn push_quoted(line: &mut String, text: &str) {
     for c in text.chars() {
@@ -231,10 +227,11 @@ fn push_quoted(line: &mut String, text: &str) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod fixture {
     use super::*;
 
-    fn entry() -> Entry<'static> {
+    /// A request that has ended.
+    pub(in crate::telemetry) fn entry() -> Entry<'static> {
         Entry {
             began: SystemTime::UNIX_EPOCH + Duration::from_secs(86_400 * 40 + 3_661),
             elapsed: Duration::from_micros(1_500),
@@ -255,6 +252,11 @@ mod tests {
             error: None,
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{fixture::entry, *};
 
     #[test]
     fn a_common_line_is_one_line_whatever_the_client_sent() {

@@ -1,0 +1,33 @@
+//! Everyone who wants to know of each request that has ended. While nobody does, nothing is gathered about one.
+
+use super::{
+    access_log::{AccessLog, Entry},
+    tap::Taps,
+};
+
+/// Who wants to know. Cheap to clone.
+#[derive(Clone)]
+pub struct Observers {
+    /// A line for each request or connection, if that is wanted.
+    pub access_log: AccessLog,
+    /// Who looks on, for a while.
+    pub taps: Taps,
+}
+
+impl Observers {
+    /// Whether anybody wants to know: ask before gathering anything.
+    pub fn any(&self) -> bool {
+        self.access_log.is_on() || self.taps.are_on()
+    }
+
+    /// Tells all of them. Never waits.
+    pub fn record(&self, entry: &Entry<'_>) {
+        self.access_log.record(entry);
+        self.taps.record(entry);
+    }
+}
+
+/// A path as it may be shown: its query may hold secrets.
+pub(super) fn without_query(path: &str) -> &str {
+    path.split(['?', '#']).next().unwrap_or_default()
+}
