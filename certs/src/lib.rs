@@ -29,7 +29,7 @@ pub use leaf::{Leaf, LeafError, Untrusted, key_id};
 pub use name::{SpiffeId, SpiffeIdError};
 pub use peer::{IdentityError, Peer, identity_of};
 pub use renewal::renew_at;
-pub use serving::{Serving, ServingAuthority, ServingError, ServingLeaf, without_expired};
+pub use serving::{Serving, ServingAuthority, ServingError, ServingLeaf, common_name, without_expired};
 pub use tls::{
     MeshTls, RefusedPeer, TlsError, WrongIdentity, control_client, control_server, refused, unverified_client,
     wrong_identity,

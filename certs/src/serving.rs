@@ -12,7 +12,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256,
 };
-use rustls::{ServerConfig, version::TLS13};
+use rustls::{
+    RootCertStore, ServerConfig,
+    server::{VerifierBuilderError, WebPkiClientVerifier},
+    version::TLS13,
+};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
@@ -40,6 +44,7 @@ pub struct ServingLeaf {
 #[derive(Clone)]
 pub struct Serving {
     chain: Vec<CertificateDer<'static>>,
+    key: Arc<PrivateKeyDer<'static>>,
     validity: Validity,
     server: Arc<ServerConfig>,
 }
@@ -62,6 +67,9 @@ pub enum ServingError {
     /// The text has no certificate.
     #[error("the text has no certificate that can be read")]
     NoCertificate,
+    /// Nobody can be verified by these authorities.
+    #[error("the authorities of callers make no verifier")]
+    Callers(#[from] VerifierBuilderError),
     /// TLS does not take certificate and key together.
     #[error("certificate and key make no server")]
     Tls(#[from] rustls::Error),
@@ -133,16 +141,33 @@ impl Serving {
     pub fn from_pem(certificate: &str, key: &str) -> Result<Self, ServingError> {
         let chain = certificates(certificate)?;
         let validity = validity(chain.first().ok_or(ServingError::NoCertificate)?)?;
-        let key = PrivateKeyDer::from_pem_slice(key.as_bytes())?;
+        let key = Arc::new(PrivateKeyDer::from_pem_slice(key.as_bytes())?);
         let builder = ServerConfig::builder_with_provider(provider().clone()).with_protocol_versions(&[&TLS13])?;
-        let mut server = builder.with_no_client_auth().with_single_cert(chain.clone(), key)?;
+        let mut server = builder.with_no_client_auth().with_single_cert(chain.clone(), key.clone_key())?;
         server.alpn_protocols = vec![PROTOCOL.to_vec()];
-        Ok(Self { chain, validity, server: Arc::new(server) })
+        Ok(Self { chain, key, validity, server: Arc::new(server) })
     }
 
     /// TLS 1.3 without client certificates; ALPN `http/1.1`.
     pub fn server(&self) -> Arc<ServerConfig> {
         self.server.clone()
+    }
+
+    /// TLS 1.3 for callers with a certificate of one of these authorities (PEM), and for no others; ALPN `http/1.1`.
+    ///
+    /// # Errors
+    /// The authorities cannot be read, or are none.
+    pub fn server_for(&self, authorities: &str) -> Result<Arc<ServerConfig>, ServingError> {
+        let mut roots = RootCertStore::empty();
+        for authority in certificates(authorities)? {
+            roots.add(authority)?;
+        }
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider().clone()).build()?;
+        let builder = ServerConfig::builder_with_provider(provider().clone()).with_protocol_versions(&[&TLS13])?;
+        let builder = builder.with_client_cert_verifier(verifier);
+        let mut server = builder.with_single_cert(self.chain.clone(), self.key.clone_key())?;
+        server.alpn_protocols = vec![PROTOCOL.to_vec()];
+        Ok(Arc::new(server))
     }
 
     /// How long it holds.
@@ -154,6 +179,13 @@ impl Serving {
     pub fn age(&self, now: SystemTime) -> Duration {
         now.duration_since(self.validity.not_before).unwrap_or_default()
     }
+}
+
+/// The common name in the leaf of `chain` (leaf first), which has been verified. None: it has none.
+pub fn common_name(chain: &[CertificateDer<'_>]) -> Option<String> {
+    let (_, leaf) = X509Certificate::from_der(chain.first()?).ok()?;
+    let name = leaf.subject().iter_common_name().next()?.as_str().ok()?;
+    Some(name.to_owned())
 }
 
 /// A list of authorities in PEM without those that are over at `now`.
@@ -232,5 +264,65 @@ mod tests {
         let now = SystemTime::now();
         assert_eq!(without_expired(&both, now).unwrap(), both);
         assert_eq!(without_expired(&both, now + 2 * DAY).unwrap(), long.certificate_pem());
+    }
+
+    /// A client with a certificate of this name, signed by `authority`.
+    fn client(authority: &ServingAuthority, name: &str) -> rustls::ClientConfig {
+        let key = rcgen::KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let certificate = params.signed_by(&key, &authority.0.signer).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
+        let builder = rustls::ClientConfig::builder_with_provider(provider().clone());
+        let builder = builder.with_protocol_versions(&[&TLS13]).unwrap();
+        let builder = builder.with_root_certificates(roots(&[authority.certificate_pem()]));
+        builder.with_client_auth_cert(vec![certificate.der().clone()], key).unwrap()
+    }
+
+    fn roots(authorities: &[String]) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        certificates(&authorities.concat()).unwrap().into_iter().for_each(|one| roots.add(one).unwrap());
+        roots
+    }
+
+    /// The common name that the server sees; None: there is no connection.
+    fn seen(server: Arc<ServerConfig>, client: rustls::ClientConfig) -> Option<String> {
+        let name = "weft-control-plane.weft.svc".try_into().unwrap();
+        let mut client = rustls::ClientConnection::new(Arc::new(client), name).unwrap();
+        let mut server = rustls::ServerConnection::new(server).unwrap();
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut wire = Vec::new();
+            client.write_tls(&mut wire).unwrap();
+            server.read_tls(&mut wire.as_slice()).unwrap();
+            server.process_new_packets().ok()?;
+            wire.clear();
+            server.write_tls(&mut wire).unwrap();
+            client.read_tls(&mut wire.as_slice()).unwrap();
+            client.process_new_packets().ok()?;
+        }
+        common_name(server.peer_certificates()?)
+    }
+
+    #[test]
+    fn callers_are_told_by_their_authority_and_their_name() {
+        let (ours, strange) = (authority(), authority());
+        let serving = serving(&ours, DAY);
+        let server = serving.server_for(&ours.certificate_pem()).unwrap();
+        assert_eq!(seen(server.clone(), client(&ours, "front-proxy-client")).as_deref(), Some("front-proxy-client"));
+        let mut stranger = client(&strange, "front-proxy-client");
+        stranger.dangerous().set_certificate_verifier(trusting(&ours));
+        assert_eq!(seen(server.clone(), stranger), None);
+        let builder = rustls::ClientConfig::builder_with_provider(provider().clone());
+        let builder = builder.with_protocol_versions(&[&TLS13]).unwrap();
+        let nobody = builder.with_root_certificates(roots(&[ours.certificate_pem()])).with_no_client_auth();
+        assert_eq!(seen(server, nobody), None);
+        assert!(serving.server_for("").is_err());
+    }
+
+    fn trusting(authority: &ServingAuthority) -> Arc<dyn rustls::client::danger::ServerCertVerifier> {
+        let roots = Arc::new(roots(&[authority.certificate_pem()]));
+        rustls::client::WebPkiServerVerifier::builder_with_provider(roots, provider().clone()).build().unwrap()
     }
 }

@@ -10,6 +10,7 @@ mod inject;
 mod install;
 mod sandbox;
 mod stop;
+mod tap;
 mod token;
 mod uninstall;
 
@@ -46,6 +47,8 @@ enum Command {
     Inject(inject::Arguments),
     /// Run Kubernetes manifests on this machine, each pod in a network namespace
     Sandbox(sandbox::Arguments),
+    /// Watch the requests of live pods in a cluster, one by one
+    Tap(tap::Arguments),
     /// Join tokens, the proof of identity where there is no Kubernetes
     Token(token::Arguments),
     /// Print all that Weft has made in a cluster, for `kubectl delete -f -`
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Install(arguments) => install::run(&arguments),
         Command::Inject(arguments) => inject::run(arguments),
         Command::Sandbox(arguments) => run(sandbox::run(arguments)),
+        Command::Tap(arguments) => run(tap::run(arguments)),
         Command::Token(arguments) => token::run(arguments),
         Command::Uninstall(arguments) => run(uninstall::run(arguments)),
     };

@@ -29,6 +29,7 @@ use crate::{
     serve::{Feed, Hub, HubSettings, Listener, ListenerSettings, Services, WatchSettings},
     shutdown::{Shutdown, TaskFailed},
     status::StatusWriter,
+    tap,
     telemetry::Metrics,
 };
 
@@ -104,6 +105,11 @@ impl App {
         let watch =
             WatchSettings { admitted_per_second: config.streams_per_second, admission_wait: config.stream_wait };
         let proofs = keys::proofs(&config, cluster, &hub, &metrics);
+        if let (Some(cluster), Some(injector)) = (cluster, &injector) {
+            let tap = (config.trust_domain.as_str(), shutdown.clone());
+            let tap = tap::Api::new(cluster.client.clone(), hub.clone(), authority.clone(), tap);
+            tap.start(bind(config.tap_listen).await?, injector.serving());
+        }
         let services = Services::new(hub.clone(), authority.clone(), proofs, watch, shutdown.clone());
         let connections = ListenerSettings { max_connections: config.max_connections };
         let listener = Listener::new(listener, services, connections);

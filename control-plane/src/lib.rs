@@ -20,6 +20,7 @@ pub mod rotation;
 pub mod serve;
 pub mod shutdown;
 pub mod status;
+pub mod tap;
 pub mod telemetry;
 
 #[cfg(test)]

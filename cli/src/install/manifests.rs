@@ -33,6 +33,7 @@ const BASE_FILES: &[File] = files![
     "deploy/k8s/base/disruption.yaml",
     "deploy/k8s/base/network.yaml",
     "deploy/k8s/base/injector.yaml",
+    "deploy/k8s/base/tap.yaml",
 ];
 
 const HA_FILE: File =
@@ -65,7 +66,7 @@ pub fn roles() -> Result<Vec<Object>, InstallError> {
     for (file, text) in BASE_FILES {
         objects.extend(object::parse(file, text)?);
     }
-    objects.retain(|one| ["Role", "ClusterRole"].contains(&one.kind()));
+    objects.retain(|one| ["Role", "ClusterRole"].contains(&one.kind()) && one.name() == CONTROL_PLANE);
     Ok(objects)
 }
 

@@ -2,8 +2,9 @@
 
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, RoleBinding};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use kube::core::{ObjectMeta, PartialObjectMeta};
 use kube::{Api, Client, Resource};
@@ -24,7 +25,7 @@ const INJECTED: &str = "weft.dev/injected";
 pub struct Survey {
     /// Pods that run with a sidecar, as namespace/name.
     pub meshed: Vec<String>,
-    /// The webhooks, and the rights of the control plane.
+    /// The webhooks, the API of tap, and the rights of the control plane outside of its namespace.
     pub rights: Vec<Object>,
     /// Kinds that Weft has brought.
     pub kinds: Vec<Kind>,
@@ -64,6 +65,10 @@ pub async fn of(client: &Client) -> Result<Survey, SurveyError> {
     let bundle = ListParams::default().fields(&format!("metadata.name={TRUST_BUNDLE}"));
     let pods = listed::<Pod>(client, &running).await?;
     let mut rights = named::<MutatingWebhookConfiguration>(client, &ours).await?;
+    rights.extend(named::<APIService>(client, &ours).await?);
+    let mut bindings = named::<RoleBinding>(client, &ours).await?;
+    bindings.retain(|one| one.namespace() != Some(NAMESPACE));
+    rights.extend(bindings);
     rights.extend(named::<ClusterRoleBinding>(client, &ours).await?);
     rights.extend(named::<ClusterRole>(client, &ours).await?);
     let mut namespace = named::<Namespace>(client, &ours).await?;

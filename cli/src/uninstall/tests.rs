@@ -27,6 +27,11 @@ fn list(path: &str, query: &str) -> Option<Value> {
         "/api/v1/namespaces" if ours => json!([{"metadata": {"name": "weft"}}, {"metadata": {"name": "weft-extras"}}]),
         "/apis/rbac.authorization.k8s.io/v1/clusterroles" if ours => named("weft-control-plane"),
         "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings" if ours => named("weft-control-plane"),
+        "/apis/rbac.authorization.k8s.io/v1/rolebindings" if ours => json!([
+            {"metadata": {"name": "weft-tap", "namespace": "kube-system"}},
+            {"metadata": {"name": "weft-control-plane", "namespace": "weft"}}
+        ]),
+        "/apis/apiregistration.k8s.io/v1/apiservices" if ours => named("v1alpha1.tap.weft.dev"),
         "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations" if ours => named("weft-injector"),
         "/apis/apiextensions.k8s.io/v1/customresourcedefinitions" if ours => {
             json!([
@@ -69,7 +74,14 @@ async fn all_of_weft_is_found_and_nothing_else() {
         |objects: &[Object]| objects.iter().map(|one| format!("{} {}", one.kind(), one.name())).collect::<Vec<_>>();
     assert_eq!(found.meshed, ["shop/a"]);
     assert_eq!(names(&found.namespace), ["Namespace weft"]);
-    assert_eq!(found.rights.len(), 3, "{:?}", found.rights);
+    let rights = [
+        "MutatingWebhookConfiguration weft-injector",
+        "APIService v1alpha1.tap.weft.dev",
+        "RoleBinding weft-tap",
+        "ClusterRoleBinding weft-control-plane",
+        "ClusterRole weft-control-plane",
+    ];
+    assert_eq!(names(&found.rights), rights);
     assert_eq!(found.bundles.iter().map(Object::namespace).collect::<Vec<_>>(), [Some("shop")]);
     let kinds: Vec<_> = found.kinds.iter().map(|kind| (kind.definition.name(), kind.objects)).collect();
     assert_eq!(kinds, [("inboundpolicies.weft.dev", 1), ("tcproutes.gateway.networking.k8s.io", 0)]);

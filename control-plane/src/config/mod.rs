@@ -63,6 +63,9 @@ settings! {
     inject_listen: SocketAddr = "WEFT_INJECT_LISTEN" ("an address and a port") Some("[::]:9443"), setting::address;
         "Where the API server asks the injector about pods; only where WEFT_REGISTRY is `kubernetes`";
         "Where the manifests send it";
+    tap_listen: SocketAddr = "WEFT_TAP_LISTEN" ("an address and a port") Some("[::]:9444"), setting::address;
+        "Where the API server passes on what `weft tap` asks for; only where WEFT_REGISTRY is `kubernetes`";
+        "Where the manifests send it";
     proxy_image: String = "WEFT_PROXY_IMAGE" ("an image") Some(DEFAULT_PROXY_IMAGE), setting::image;
         "The image of the sidecars that the injector adds"; "The proxy of the same release";
     trust_domain: String = "WEFT_TRUST_DOMAIN" ("a name") Some("cluster.local"), setting::name;

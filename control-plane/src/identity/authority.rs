@@ -178,8 +178,16 @@ impl Authority {
     /// # Errors
     /// TLS does not take the bundle.
     pub fn client(&self) -> Result<Arc<ClientConfig>, AuthorityError> {
+        self.client_to(&self.settings.identity)
+    }
+
+    /// TLS to a server that must prove to be `expected`; it is told that this is the control plane.
+    ///
+    /// # Errors
+    /// TLS does not take the bundle.
+    pub fn client_to(&self, expected: &SpiffeId) -> Result<Arc<ClientConfig>, AuthorityError> {
         let current = self.current.load();
-        Ok(control_client(&current.keys.bundle, Some(&current.own), &self.settings.identity)?)
+        Ok(control_client(&current.keys.bundle, Some(&current.own), expected)?)
     }
 
     /// Signs a leaf for an identity that has been proven, whatever name the request carries.

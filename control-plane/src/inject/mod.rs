@@ -18,8 +18,8 @@ mod webhook;
 use std::{convert::Infallible, sync::Arc};
 
 use kube::Client;
-use rustls::ServerConfig;
 use tokio::{net::TcpListener, sync::watch};
+use weft_certs::Serving;
 
 use crate::{shutdown::Shutdown, telemetry::Metrics};
 
@@ -32,12 +32,17 @@ pub use webhook::Webhook;
 
 /// Whether the injector can answer.
 #[derive(Clone)]
-pub struct Readiness(watch::Receiver<Option<Arc<ServerConfig>>>);
+pub struct Readiness(watch::Receiver<Option<Serving>>);
 
 impl Readiness {
     /// Once it has a certificate.
     pub fn is_ready(&self) -> bool {
         self.0.borrow().is_some()
+    }
+
+    /// The certificate that it serves with at each moment.
+    pub fn serving(&self) -> watch::Receiver<Option<Serving>> {
+        self.0.clone()
     }
 }
 

@@ -244,6 +244,11 @@ impl Hub {
         message
     }
 
+    /// Reads the index as it is now. `read` holds up changes: it is to be short.
+    pub fn with_index<T>(&self, read: impl FnOnce(&Index) -> T) -> T {
+        read(&self.lock().world.index)
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -35,8 +35,10 @@ async fn uninstalling_leaves_nothing_behind_and_installing_again_works() {
 
 /// Every object that has Weft's label or one of its names.
 async fn left_behind(cluster: &Cluster) -> String {
-    let kinds = "namespaces,clusterroles,clusterrolebindings,mutatingwebhookconfigurations,customresourcedefinitions";
-    let labelled = ["get", kinds, "--selector", "app.kubernetes.io/part-of=weft", "--output", "name"];
+    let kinds = "namespaces,clusterroles,clusterrolebindings,rolebindings,mutatingwebhookconfigurations,apiservices,\
+                 customresourcedefinitions";
+    let labelled =
+        ["get", kinds, "--selector", "app.kubernetes.io/part-of=weft", "--all-namespaces", "--output", "name"];
     let bundles = ["get", "configmaps", "--all-namespaces", "--field-selector", "metadata.name=weft-trust-bundle"];
     let bundles = [&bundles[..], &["--output", "name"]].concat();
     cluster.kubectl(&labelled).await + &cluster.kubectl(&bundles).await

@@ -16,5 +16,6 @@ mod plane;
 mod probes;
 mod rollout;
 mod rotation;
+mod tap;
 mod tokens;
 mod workers;

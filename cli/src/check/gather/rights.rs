@@ -9,7 +9,7 @@ use super::super::facts::{Known, Right};
 use super::answer;
 
 /// What an installation creates: group and kind, in the plural.
-const CREATED: [(&str, &str); 12] = [
+const CREATED: [(&str, &str); 13] = [
     ("", "namespaces"),
     ("", "serviceaccounts"),
     ("", "services"),
@@ -22,6 +22,7 @@ const CREATED: [(&str, &str); 12] = [
     ("rbac.authorization.k8s.io", "clusterrolebindings"),
     ("apiextensions.k8s.io", "customresourcedefinitions"),
     ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
+    ("apiregistration.k8s.io", "apiservices"),
 ];
 
 /// To install, and to install again over it.

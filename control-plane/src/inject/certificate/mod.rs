@@ -18,13 +18,13 @@ use k8s_openapi::{
     ByteString,
     api::{admissionregistration::v1::MutatingWebhookConfiguration, core::v1::Secret},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
+    kube_aggregator::pkg::apis::apiregistration::v1::APIService,
 };
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
     runtime::{WatchStreamExt as _, watcher},
 };
-use rustls::ServerConfig;
 use serde_json::json;
 use tokio::{
     sync::watch,
@@ -38,6 +38,8 @@ use held::{Content, Held};
 
 const SECRET: &str = "weft-webhook-certificate";
 const CONFIGURATION: &str = "weft-injector";
+/// Of tap, which is served with the same certificate.
+const API_SERVICE: &str = "v1alpha1.tap.weft.dev";
 /// The Secret is looked at this often at least: what is due comes with time alone.
 const LOOK: Duration = Duration::from_secs(600);
 /// After a pass that went wrong.
@@ -49,8 +51,9 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 pub struct Certificate {
     secrets: Api<Secret>,
     configurations: Api<MutatingWebhookConfiguration>,
+    api_services: Api<APIService>,
     names: Vec<String>,
-    served: watch::Sender<Option<Arc<ServerConfig>>>,
+    served: watch::Sender<Option<Serving>>,
     /// The Secret's certificate that is served, so that the same is not loaded again.
     loaded: Option<ByteString>,
     metrics: Arc<Metrics>,
@@ -68,6 +71,11 @@ pub enum CertificateError {
          ClusterRole weft-control-plane"
     )]
     Configuration(#[source] kube::Error),
+    /// The APIService of tap.
+    #[error(
+        "the APIService {API_SERVICE} cannot be read or patched: apply this release's ClusterRole weft-control-plane"
+    )]
+    ApiService(#[source] kube::Error),
     /// The API server.
     #[error("the API server did not answer within {REQUEST_LIMIT:?}")]
     Late,
@@ -78,15 +86,12 @@ pub enum CertificateError {
 
 impl Certificate {
     /// A keeper, and what is to be served at each moment. None: there is none yet.
-    pub fn new(
-        client: Client,
-        namespace: &str,
-        metrics: Arc<Metrics>,
-    ) -> (Self, watch::Receiver<Option<Arc<ServerConfig>>>) {
+    pub fn new(client: Client, namespace: &str, metrics: Arc<Metrics>) -> (Self, watch::Receiver<Option<Serving>>) {
         let (served, serves) = watch::channel(None);
         let keeper = Self {
             secrets: Api::namespaced(client.clone(), namespace),
-            configurations: Api::all(client),
+            configurations: Api::all(client.clone()),
+            api_services: Api::all(client),
             names: vec![format!("weft-control-plane.{namespace}.svc")],
             served,
             loaded: None,
@@ -128,7 +133,9 @@ impl Certificate {
         // What goes wrong with a watch goes wrong with the pass too, which says so.
         let secrets = secrets.touched_objects().filter_map(async |one| one.ok().map(drop));
         let configurations = configurations.touched_objects().filter_map(async |one| one.ok().map(drop));
-        stream::select(secrets, configurations)
+        let api_services = watcher(self.api_services.clone(), only(API_SERVICE)).default_backoff();
+        let api_services = api_services.touched_objects().filter_map(async |one| one.ok().map(drop));
+        stream::select(api_services, stream::select(secrets, configurations))
     }
 
     /// Does what is due at `now`.
@@ -140,13 +147,14 @@ impl Certificate {
             self.loaded = certificate.cloned();
             self.serve(&held.serving);
         }
-        self.publish(&held.bundle).await
+        self.publish(&held.bundle).await?;
+        self.publish_to_tap(&held.bundle).await
     }
 
     fn serve(&self, serving: &Serving) {
         info!("the injector serves a new certificate");
         self.metrics.injector.serves_until(serving.validity().not_after);
-        self.served.send_replace(Some(serving.server()));
+        self.served.send_replace(Some(serving.clone()));
     }
 
     /// The Secret as it should be, made or renewed if it is not.
@@ -210,6 +218,21 @@ impl Certificate {
         let patched = limited(self.configurations.patch(CONFIGURATION, &PatchParams::default(), &patch)).await?;
         patched.map_err(CertificateError::Configuration)?;
         info!(webhooks = operations.len() / 2, "the API server is told whom the injector's certificate is from");
+        Ok(())
+    }
+
+    /// The same for tap's APIService. Without one there is no tap, as whoever removed it wants.
+    async fn publish_to_tap(&self, bundle: &str) -> Result<(), CertificateError> {
+        let found = limited(self.api_services.get_opt(API_SERVICE)).await?.map_err(CertificateError::ApiService)?;
+        let wanted = ByteString(bundle.as_bytes().to_vec());
+        let Some(spec) = found.and_then(|found| found.spec).filter(|spec| spec.ca_bundle.as_ref() != Some(&wanted))
+        else {
+            return Ok(());
+        };
+        let patch = Patch::Merge(json!({ "spec": { "caBundle": wanted } }));
+        let patched = limited(self.api_services.patch(API_SERVICE, &PatchParams::default(), &patch)).await?;
+        patched.map_err(CertificateError::ApiService)?;
+        info!(group = spec.group, "the API server is told whom tap's certificate is from");
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ webhooks:
 - {name: namespace.injector.weft.dev, admissionReviewVersions: [v1], sideEffects: None, clientConfig: {service: {name: weft-control-plane, namespace: weft}}}
 - {name: pod.injector.weft.dev, admissionReviewVersions: [v1], sideEffects: None, clientConfig: {service: {name: weft-control-plane, namespace: weft}}}
 ";
+const API_SERVICES: &str = "/apis/apiregistration.k8s.io/v1/apiservices";
 const DAY: Duration = Duration::from_secs(86_400);
 
 fn installed() -> ApiServer {
@@ -28,7 +29,7 @@ fn installed() -> ApiServer {
     server
 }
 
-fn keeper(server: &ApiServer) -> (Certificate, watch::Receiver<Option<Arc<ServerConfig>>>) {
+fn keeper(server: &ApiServer) -> (Certificate, watch::Receiver<Option<Serving>>) {
     Certificate::new(server.client(), "weft", Arc::new(Metrics::new().unwrap()))
 }
 
@@ -86,6 +87,22 @@ async fn manifests_that_are_applied_again_are_put_right() {
     keeper.pass(SystemTime::now()).await.unwrap();
     let (secret, believed) = seen(&server);
     assert_eq!(believed, [secret["ca.crt"].clone(), secret["ca.crt"].clone()]);
+}
+
+#[tokio::test]
+async fn taps_api_service_is_told_too_where_there_is_one() {
+    let server = installed();
+    server.define(API_SERVICES);
+    let (mut keeper, _) = keeper(&server);
+    keeper.pass(SystemTime::now()).await.unwrap();
+    server.apply(
+        "{apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1alpha1.tap.weft.dev}, spec: \
+         {group: tap.weft.dev, version: v1alpha1, groupPriorityMinimum: 1000, versionPriority: 100}}",
+    );
+    keeper.pass(SystemTime::now()).await.unwrap();
+    let told = server.object(API_SERVICES, "", "v1alpha1.tap.weft.dev").unwrap();
+    assert_eq!(told["spec"]["caBundle"], seen(&server).0["ca.crt"]);
+    assert_eq!(told["spec"]["group"], "tap.weft.dev");
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tracing::{debug, info, warn};
+use weft_certs::Serving;
 
 use super::{InjectSettings, Namespace, Outcome, inject};
 use crate::{
@@ -97,7 +98,7 @@ impl Webhook {
     pub async fn serve(
         self,
         listener: TcpListener,
-        mut certificate: watch::Receiver<Option<Arc<ServerConfig>>>,
+        mut certificate: watch::Receiver<Option<Serving>>,
         shutdown: Shutdown,
     ) {
         tokio::select! {
@@ -113,7 +114,7 @@ impl Webhook {
             sleep(LAST_CALLS).await;
         };
         accept(listener, MOST_CONNECTIONS, end, &shutdown, |io, address| {
-            let config = certificate.borrow().clone();
+            let config = certificate.borrow().as_ref().map(Serving::server);
             serve(config, router.clone(), io, (address, shutdown.clone()))
         })
         .await;

@@ -131,11 +131,11 @@ async fn bodies_that_are_no_review_or_too_large_are_refused() {
 }
 
 /// What the webhook is given to serve with.
-fn certificate() -> Option<Arc<ServerConfig>> {
+fn certificate() -> Option<Serving> {
     let validity = weft_certs::Validity::lasting(std::time::SystemTime::now(), Duration::from_secs(3600));
     let authority = weft_certs::ServingAuthority::generate(validity).unwrap();
     let leaf = authority.issue(&["weft-control-plane.weft.svc".to_owned()], validity).unwrap();
-    Some(weft_certs::Serving::from_pem(&leaf.certificate_pem, &leaf.key_pem).unwrap().server())
+    Some(Serving::from_pem(&leaf.certificate_pem, &leaf.key_pem).unwrap())
 }
 
 /// One review over a connection of its own; the whole answer.

@@ -154,9 +154,14 @@ impl Cluster {
 
     /// Runs the command-line tool, which must succeed.
     pub async fn weft(&self, arguments: &[&str]) -> Output {
+        self.start_weft(arguments).await.success().await
+    }
+
+    /// Starts the command-line tool.
+    pub async fn start_weft(&self, arguments: &[&str]) -> Running {
         let mut command = self.command(self.weft.to_str().expect("a path in UTF-8"));
         command.args(arguments);
-        Running::start(command, None).await.success().await
+        Running::start(command, None).await
     }
 
     /// Runs a command in a node's container.
