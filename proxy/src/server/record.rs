@@ -58,3 +58,46 @@ impl Drop for Record {
         self.series.record(self.status.get(), self.grpc_status.get(), self.started.elapsed());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::telemetry::{HttpLabels, Metrics, Protocol};
+
+    #[tokio::test(start_paused = true)]
+    async fn time_is_the_proxys_until_the_app_is_handed_the_request_and_the_apps_until_it_answers() {
+        let metrics = Metrics::new(10);
+        let labels = HttpLabels {
+            direction: Direction::Inbound,
+            namespace: "shop",
+            service: "users",
+            route: "",
+            protocol: Protocol::Http1,
+            mtls: true,
+            peer: None,
+        };
+        let (record, shares) = (Record::new(metrics.http(labels)), metrics.shares());
+        advance(Duration::from_millis(2)).await;
+        record.handed(); // it is being connected to
+        advance(Duration::from_millis(10)).await;
+        record.handed(); // it gets the head
+        advance(Duration::from_millis(20)).await;
+        record.answered(&shares, true);
+        advance(Duration::from_millis(40)).await;
+        record.answered(&shares, true); // the status in its trailers
+        let text = metrics.scrape().unwrap();
+        for (share, seconds) in [("proxy", "0.002"), ("peer", "0.03")] {
+            let labels = r#"{direction="inbound",mtls="true"}"#;
+            for line in [
+                format!("weft_http_{share}_duration_seconds_sum{labels} {seconds}"),
+                format!("weft_http_{share}_duration_seconds_count{labels} 1"),
+            ] {
+                assert!(text.lines().any(|shown| shown == line), "{line} is not in\n{text}");
+            }
+        }
+    }
+}

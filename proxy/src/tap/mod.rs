@@ -29,17 +29,27 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 use weft_api::pb::{
     ObserveRequest, ObserveResponse,
     tap_server::{Tap, TapServer},
 };
 use weft_certs::{IdentityError, Peer, SpiffeId, SpiffeIdError, TlsError, control_server};
 
-use crate::{admin, config::Config, error::chain, identity::IdentityStore, shutdown::Shutdown, telemetry::Taps};
+use crate::{
+    admin,
+    config::Config,
+    error::chain,
+    identity::IdentityStore,
+    limit::{PeerCap, PeerPermit},
+    shutdown::Shutdown,
+    telemetry::Taps,
+};
 
 /// Connections at the same time; more are closed at once. Each replica of the control plane makes one for each tap.
-const CONNECTIONS: usize = 32;
+const CONNECTIONS: usize = 64;
+/// And of one client, so that no stranger keeps the control plane out.
+const CONNECTIONS_OF_ONE: usize = 8;
 const HANDSHAKE: Duration = Duration::from_secs(5);
 /// A control plane that is gone without a word is found out within these two.
 const PING_EVERY: Duration = Duration::from_secs(10);
@@ -98,16 +108,19 @@ impl TapPort {
     }
 
     async fn serve(self, listener: TcpListener, stop: CancellationToken) -> Result<(), Infallible> {
-        let mut connections = JoinSet::new();
+        let (mut connections, clients) = (JoinSet::new(), PeerCap::new(CONNECTIONS_OF_ONE));
         loop {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),
                 Some(_) = connections.join_next() => {}
                 accepted = listener.accept() => match accepted {
-                    Ok((io, client)) if connections.len() < CONNECTIONS => {
-                        connections.spawn(self.clone().connection(io, client));
-                    }
+                    Ok((io, client)) if connections.len() < CONNECTIONS => match clients.enter(client.ip()) {
+                        Ok(permit) => {
+                            connections.spawn(self.clone().connection(io, client, permit));
+                        }
+                        Err(error) => debug!(%error, "tap connection closed"),
+                    },
                     Ok((_, client)) => debug!(client.addr = %client, "too many connections to the tap port"),
                     Err(error) => {
                         warn!(%error, "tap port cannot accept");
@@ -118,10 +131,10 @@ impl TapPort {
         }
     }
 
-    async fn connection(self, io: TcpStream, client: SocketAddr) {
+    async fn connection(self, io: TcpStream, client: SocketAddr, _permit: PeerPermit) {
         let (io, peer) = match self.admit(io).await {
             Ok(admitted) => admitted,
-            Err(error) => return info!(client.addr = %client, error = chain(&error), "tap refused"),
+            Err(error) => return debug!(client.addr = %client, error = chain(&error), "tap refused"),
         };
         let mut http = http2::Builder::new(TokioExecutor::new());
         http.timer(TokioTimer::new()).keep_alive_interval(PING_EVERY).keep_alive_timeout(PING_ANSWER);
