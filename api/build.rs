@@ -2,7 +2,8 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
-    let files = protox::compile(["grpc/health/v1/health.proto", "weft/v1/weft.proto"], ["proto"])?;
+    let files =
+        protox::compile(["grpc/health/v1/health.proto", "otlp/v1/trace.proto", "weft/v1/weft.proto"], ["proto"])?;
     tonic_prost_build::configure().compile_fds(files)?;
     Ok(())
 }

@@ -36,3 +36,9 @@ pub mod health {
     #![allow(missing_docs, clippy::all, reason = "generated code")]
     tonic::include_proto!("grpc.health.v1");
 }
+
+/// The wire of OpenTelemetry's spans, as far as Weft sends them.
+pub mod otlp {
+    #![allow(missing_docs, clippy::all, reason = "generated code")]
+    tonic::include_proto!("otlp.v1");
+}

@@ -2,7 +2,7 @@
 //!
 //! Pure: from text to values that cannot be wrong. What one program alone can be set to is parsed by that program.
 
-use std::{net::IpAddr, num::NonZeroUsize, ops::RangeInclusive, time::Duration};
+use std::{fmt, net::IpAddr, num::NonZeroUsize, ops::RangeInclusive, time::Duration};
 
 use ipnet::IpNet;
 
@@ -151,6 +151,66 @@ pub fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
+/// A host name or an address, with a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    /// A name or an address; an IPv6 address stands here without its brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// A host and a port.
+///
+/// # Errors
+/// It is neither.
+pub fn host_port(text: &str) -> Parsed<HostPort> {
+    let expected = Expected("a host and a port, as weft-control-plane.weft.svc:8443 or [fd00::2]:8443");
+    let (host, number) = text.rsplit_once(':').ok_or(expected)?;
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host = bare.unwrap_or(host);
+    if host.is_empty() || (bare.is_none() && host.contains(':')) || host.contains(char::is_whitespace) {
+        return Err(expected);
+    }
+    Ok(HostPort { host: host.to_owned(), port: port(number).map_err(|_| expected)? })
+}
+
+/// A collector of spans, as a URL. Its port is OTLP's own where the URL has none.
+///
+/// # Errors
+/// It is no such URL.
+pub fn collector(text: &str) -> Parsed<HostPort> {
+    let expected = Expected("an address as http://collector.observability:4318, without TLS and without a path");
+    let place = text.strip_prefix("http://").ok_or(expected)?;
+    let place = place.strip_suffix('/').unwrap_or(place);
+    if place.contains('/') {
+        return Err(expected);
+    }
+    host_port(place).or_else(|_| host_port(&format!("{place}:{OTLP_PORT}"))).map_err(|_| expected)
+}
+
+/// Of OTLP over HTTP.
+const OTLP_PORT: u16 = 4318;
+
+/// A share.
+///
+/// # Errors
+/// It is none, or not from 0 to 1.
+pub fn ratio(text: &str) -> Parsed<f64> {
+    let number = text.parse::<f64>().ok().filter(|number| (0.0..=1.0).contains(number));
+    number.ok_or(Expected("a number between 0 and 1"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,6 +237,18 @@ mod tests {
         assert_eq!(duration("50ms"), Ok(Duration::from_millis(50)));
         for bad in ["", "5", "s", "0s", "-1s", "1.5s", "1d", "99999999999999999999h", "9999999h", "1é"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_collector_is_a_url_without_tls_whose_port_may_be_left_out() {
+        let read = |text: &str| collector(text).ok().map(|place| place.to_string());
+        assert_eq!(read("http://otel.observability:4319").as_deref(), Some("otel.observability:4319"));
+        assert_eq!(read("http://otel/").as_deref(), Some("otel:4318"));
+        assert_eq!(read("http://[fd00::2]").as_deref(), Some("[fd00::2]:4318"));
+        for bad in ["", "otel:4318", "https://otel", "http://", "http://otel/v1/traces", "http://a b", "http://otel:0"]
+        {
+            assert_eq!(read(bad), None, "{bad}");
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     error::Reason,
     http::RequestHead,
     mesh::Protocol,
-    telemetry::{Direction, Entry, Observers},
+    telemetry::{Direction, Entry, Observers, TraceContext},
 };
 
 /// Both ends of a connection, as its client sees them.
@@ -49,6 +49,7 @@ struct Gathered {
     received: u64,
     sent: u64,
     error: Option<&'static str>,
+    trace: Option<TraceContext>,
 }
 
 impl Access {
@@ -84,6 +85,7 @@ impl Access {
             received: 0,
             sent: 0,
             error: None,
+            trace: None,
         };
         Self(RefCell::new(Some(Box::new(gathered))))
     }
@@ -99,6 +101,9 @@ impl Access {
         self.with(|gathered| {
             gathered.method = String::from_utf8_lossy(head.method()).into_owned();
             gathered.path = String::from_utf8_lossy(head.path()).into_owned();
+            if gathered.observers.traces.are_on() {
+                gathered.trace = gathered.observers.traces.wanted(head.field(b"traceparent"));
+            }
         });
     }
 
@@ -176,6 +181,7 @@ impl Drop for Gathered {
             sent: self.sent,
             identity: self.identity.as_deref(),
             error: self.error,
+            trace: self.trace,
         });
     }
 }

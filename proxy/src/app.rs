@@ -32,7 +32,8 @@ use crate::{
     shutdown::{Ending, Shutdown},
     socket::Liveness,
     tap::TapPort,
-    telemetry::{AccessLog, HANDLES_KEPT, LogControl, Metrics, Observers, Taps},
+    telemetry::{AccessLog, HANDLES_KEPT, LogControl, Metrics, Observers, SpanOutcome, Taps, Traces},
+    trace::Exporter,
     worker::{Shared, Worker},
 };
 
@@ -66,7 +67,11 @@ async fn control(config: Config, log: LogControl) -> Result<Ending, AppError> {
     let shutdown = Shutdown::new(config.timeouts.drain);
     shutdown.watch_signals()?;
     let metrics = Metrics::new(config.observing.series_limit);
-    let observers = Observers { access_log: start_access_log(&config, &metrics, &shutdown), taps: Taps::default() };
+    let observers = Observers {
+        access_log: start_access_log(&config, &metrics, &shutdown),
+        taps: Taps::default(),
+        traces: start_traces(&config, &metrics, &shutdown),
+    };
     let readiness = Readiness::default();
     let identity = IdentityStore::new(&config, &metrics)?;
     let picture = Picture::new(discovery_settings(&config)).at(locality(&config));
@@ -215,6 +220,15 @@ fn start_access_log(config: &Config, metrics: &Metrics, shutdown: &Shutdown) -> 
     let (log, writer) = AccessLog::new(format, config.observing.access_log_queue, metrics.access_log_dropped());
     shutdown.spawn("access-log", |stop| writer.run(tokio::io::stdout(), stop));
     log
+}
+
+fn start_traces(config: &Config, metrics: &Metrics, shutdown: &Shutdown) -> Traces {
+    let Some(collector) = config.observing.otlp.clone() else { return Traces::default() };
+    let counters = metrics.spans().clone();
+    let (traces, queued) = Traces::new(config.observing.trace_ratio, counters.of(SpanOutcome::QueueFull));
+    let exporter = Exporter::new(config, collector, counters, queued);
+    shutdown.spawn("traces", |stop| exporter.run(stop));
+    traces
 }
 
 /// What /config shows.

@@ -39,4 +39,5 @@ pub mod tcp;
 pub mod telemetry;
 pub mod timeout;
 pub mod timers;
+pub mod trace;
 pub mod worker;

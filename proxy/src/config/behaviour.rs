@@ -6,10 +6,13 @@ use tracing_subscriber::filter::Targets;
 
 use super::{
     parse::{
-        AccessLogFormat, LogFormat, access_log, bytes, count, duration, duration_or_off, log_format, log_level, rate,
-        ratio,
+        AccessLogFormat, HostPort, LogFormat, access_log, bytes, collector, count, duration, duration_or_off,
+        log_format, log_level, optional, rate, ratio,
     },
-    setting::{Preset::Is, settings},
+    setting::{
+        Preset::{Is, Unset},
+        settings,
+    },
 };
 
 settings! {
@@ -123,8 +126,8 @@ settings! {
 }
 
 settings! {
-    /// Logs and metrics.
-    pub struct Observing("Logs and metrics") {
+    /// Logs, metrics and traces.
+    pub struct Observing("Logs, metrics and traces") {
         access_log: Option<AccessLogFormat> = "WEFT_ACCESS_LOG" ("off|json|common") Is("off"), access_log;
             "whether and how each request and connection is written to stdout"; "A line a request costs more than the request";
         access_log_queue: usize = "WEFT_ACCESS_LOG_QUEUE" ("lines") Is("8192"), count;
@@ -136,5 +139,11 @@ settings! {
         series_limit: usize = "WEFT_SERIES_LIMIT" ("label sets") Is("1000"), count;
             "sets of labels that the families of requests, TCP and destinations may grow to each; what is beyond is counted under the label value overflow, unless sets that were not used for 15 minutes make room";
             "A scrape of at most some MiB; clients and routes decide how many there are, so there must be an end";
+        otlp: Option<HostPort> = "WEFT_OTLP_ENDPOINT" ("URL") Unset, |text| optional(text, collector);
+            "where spans are sent of requests whose callers trace them (W3C `traceparent`), as http://collector.observability:4318; by OTLP over HTTP with protobuf, to /v1/traces";
+            "Who has no collector has nothing to send to; `traceparent` and `tracestate` are passed on as they are in either case";
+        trace_ratio: f64 = "WEFT_TRACE_RATIO" ("ratio") Is("1"), ratio;
+            "of which share of the traces that callers sample spans are sent; every proxy chooses the same traces";
+            "The callers have chosen already";
     }
 }

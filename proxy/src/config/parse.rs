@@ -1,33 +1,16 @@
 //! From text to values that cannot be wrong. Pure; each function is named by a row of the table.
 
-use std::{fmt, net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use tracing_subscriber::filter::Targets;
 use weft_api::probe::{Probe, ProbeAction, Probes};
-pub use weft_api::setting::{AccessLogFormat, LogFormat, PortSet};
+pub use weft_api::setting::{AccessLogFormat, HostPort, LogFormat, PortSet};
 use weft_api::setting::{Expected, parts};
-pub(super) use weft_api::setting::{access_log, duration, flag, log_format, port, ports, workers};
+pub(super) use weft_api::setting::{
+    access_log, collector, duration, flag, host_port, log_format, port, ports, ratio, workers,
+};
 
 type Parsed<T> = Result<T, Expected>;
-
-/// A host name or an address, with a port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostPort {
-    /// A name or an address; an IPv6 address stands here without its brackets.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-}
-
-impl fmt::Display for HostPort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
 
 /// Nothing for an empty text, else what the other parser says.
 pub(super) fn optional<T>(text: &str, parse: fn(&str) -> Parsed<T>) -> Parsed<Option<T>> {
@@ -40,17 +23,6 @@ pub(super) fn addresses(text: &str) -> Parsed<Vec<IpAddr>> {
         .ok()
         .filter(|found| !found.is_empty())
         .ok_or(Expected("IP addresses with commas between, as 10.1.2.3,fd00::3"))
-}
-
-pub(super) fn host_port(text: &str) -> Parsed<HostPort> {
-    let expected = Expected("a host and a port, as weft-control-plane.weft.svc:8443 or [fd00::2]:8443");
-    let (host, number) = text.rsplit_once(':').ok_or(expected)?;
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    let host = bare.unwrap_or(host);
-    if host.is_empty() || (bare.is_none() && host.contains(':')) || host.contains(char::is_whitespace) {
-        return Err(expected);
-    }
-    Ok(HostPort { host: host.to_owned(), port: port(number).map_err(|_| expected)? })
 }
 
 /// A namespace, a service account: RFC 1123 label or name.
@@ -108,11 +80,6 @@ pub(super) fn bytes(text: &str) -> Parsed<usize> {
     };
     let size = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
     size.filter(|size| (1 << 10..=64 << 20).contains(size)).ok_or(expected)
-}
-
-pub(super) fn ratio(text: &str) -> Parsed<f64> {
-    let number = text.parse::<f64>().ok().filter(|number| (0.0..=1.0).contains(number));
-    number.ok_or(Expected("a number between 0 and 1"))
 }
 
 pub(super) fn rate(text: &str) -> Parsed<f64> {

@@ -35,6 +35,16 @@ fn a_request_crosses_the_mesh() {
 }
 
 #[test]
+fn a_trace_passes_as_it_is() {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let sent = Request::get("http://a/").header("traceparent", parent);
+    let (_, payload) = head(sent.header("tracestate", "a=1").header("tracestate", "b=2"), true).unwrap();
+    let back = head_to_request(&payload, &[]).unwrap();
+    assert_eq!(back.headers()["traceparent"], parent);
+    assert!(back.headers().get_all("tracestate").iter().eq(["a=1", "b=2"]));
+}
+
+#[test]
 fn a_payload_has_the_layout_that_is_written_down() {
     // docs/mesh-transport.md, section "Heads".
     let (_, payload) = head(Request::get("https://a/b").header("x", "1").header("content-length", "2"), false).unwrap();

@@ -8,7 +8,7 @@ use weft_api::pb::tap_client::TapClient;
 use weft_certs::{CertificateRequest, Issuer, KeyPair, Leaf, Root, TrustBundle, Validity, control_client};
 
 use super::*;
-use crate::telemetry::{AccessLog, Direction, Entry, Metrics, Observers};
+use crate::telemetry::{AccessLog, Direction, Entry, Metrics, Observers, Traces};
 
 struct Given {
     root: Root,
@@ -43,7 +43,7 @@ impl Given {
         });
         let config = config.unwrap();
         let identity = IdentityStore::new(&config, &Metrics::new(10)).unwrap();
-        let observers = Observers { access_log: AccessLog::off(), taps: Taps::default() };
+        let observers = Observers { access_log: AccessLog::off(), taps: Taps::default(), traces: Traces::default() };
         let port = TapPort::new(&config, identity.clone(), observers.taps.clone()).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -101,6 +101,7 @@ fn entry() -> Entry<'static> {
         sent: 0,
         identity: Some("spiffe://cluster.local/ns/shop/sa/orders"),
         error: None,
+        trace: None,
     }
 }
 

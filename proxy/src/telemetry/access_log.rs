@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{labels::Direction, observers::without_query};
+use super::{labels::Direction, trace_context::TraceContext};
 use crate::{
     address::{ClientAddr, EndpointAddr, OrigDst},
     config::AccessLogFormat,
@@ -64,6 +64,8 @@ pub struct Entry<'a> {
     pub identity: Option<&'a str>,
     /// The value of `weft-proxy-error` if the proxy itself ended it.
     pub error: Option<&'static str>,
+    /// The trace that it is part of, if a span of it is wanted.
+    pub trace: Option<TraceContext>,
 }
 
 /// Takes entries on any worker. Cheap to clone.
@@ -215,6 +217,11 @@ fn common(entry: &Entry<'_>) -> String {
     line
 }
 
+/// A path as it may be shown: its query may hold secrets.
+pub(super) fn without_query(path: &str) -> &str {
+    path.split(['?', '#']).next().unwrap_or_default()
+}
+
 /// What a client chose must not end the quotes or the line.
 fn push_quoted(line: &mut String, text: &str) {
     for c in text.chars() {
@@ -250,6 +257,7 @@ pub(super) mod fixture {
             sent: 42,
             identity: Some("spiffe://cluster.local/ns/shop/sa/users"),
             error: None,
+            trace: None,
         }
     }
 }

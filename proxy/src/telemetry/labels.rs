@@ -74,6 +74,17 @@ pub enum RenewalOutcome {
     Renewed,
 }
 
+/// What became of a span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SpanOutcome {
+    /// The collector has taken it.
+    Exported,
+    /// The collector has not taken it.
+    NotTaken,
+    /// Too many waited to be sent already.
+    QueueFull,
+}
+
 impl Direction {
     pub(super) const ALL: [Self; 2] = [Self::Inbound, Self::Outbound];
 
@@ -148,6 +159,19 @@ impl EndpointState {
             Self::Ejected => "ejected",
             Self::Probing => "probing",
             Self::Ready => "ready",
+        }
+    }
+}
+
+impl SpanOutcome {
+    pub(super) const ALL: [Self; 3] = [Self::Exported, Self::NotTaken, Self::QueueFull];
+
+    /// The label's text.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Exported => "exported",
+            Self::NotTaken => "not_taken",
+            Self::QueueFull => "queue_full",
         }
     }
 }

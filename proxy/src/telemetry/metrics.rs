@@ -78,6 +78,8 @@ families! {
         "Tries to get a certificate";
     ACCESS_LOG_DROPPED = "weft_access_log_dropped_lines_total" "counter" []
         "Lines of the access log that were dropped because they could not be written fast enough";
+    TRACE_SPANS = "weft_trace_spans_total" "counter" ["outcome"]
+        "Spans of traced requests: exported to the collector; queue_full and not_taken are lost";
     SERIES_OVERFLOWED = "weft_telemetry_overflowed_series_total" "counter" ["family"]
         "Times that a new set of labels was counted under overflow because of WEFT_SERIES_LIMIT";
     BUILD_INFO = "weft_build_info" "gauge" ["version"]

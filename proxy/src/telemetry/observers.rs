@@ -3,6 +3,7 @@
 use super::{
     access_log::{AccessLog, Entry},
     tap::Taps,
+    traces::Traces,
 };
 
 /// Who wants to know. Cheap to clone.
@@ -12,22 +13,20 @@ pub struct Observers {
     pub access_log: AccessLog,
     /// Who looks on, for a while.
     pub taps: Taps,
+    /// Spans for a collector, if there is one.
+    pub traces: Traces,
 }
 
 impl Observers {
     /// Whether anybody wants to know: ask before gathering anything.
     pub fn any(&self) -> bool {
-        self.access_log.is_on() || self.taps.are_on()
+        self.access_log.is_on() || self.taps.are_on() || self.traces.are_on()
     }
 
     /// Tells all of them. Never waits.
     pub fn record(&self, entry: &Entry<'_>) {
         self.access_log.record(entry);
         self.taps.record(entry);
+        self.traces.record(entry);
     }
-}
-
-/// A path as it may be shown: its query may hold secrets.
-pub(super) fn without_query(path: &str) -> &str {
-    path.split(['?', '#']).next().unwrap_or_default()
 }

@@ -13,7 +13,7 @@ use prometheus::{
 
 use super::{
     capped::{Capped, DestinationKey, HttpKey, TcpKey},
-    labels::{Direction, Protocol, RenewalOutcome},
+    labels::{Direction, Protocol, RenewalOutcome, SpanOutcome},
     metrics::{self, Family},
     process::Process,
     series::{DestinationSeries, HttpLabels, HttpSeries, TcpLabels, TcpSeries},
@@ -36,6 +36,7 @@ pub struct Metrics {
     discovery_age: Gauge,
     certificate_expiry: Gauge,
     access_log_dropped: IntCounter,
+    spans: SpanCounters,
     process: Process,
     shares: AllShares,
     hooks: Mutex<Vec<Hook>>,
@@ -54,6 +55,27 @@ pub(super) struct Vecs {
     pub(super) picks: IntCounterVec,
     pub(super) endpoints: IntGaugeVec,
     pub(super) ejections: IntCounterVec,
+}
+
+/// What becomes of spans. Cheap to clone.
+#[derive(Clone)]
+pub struct SpanCounters([IntCounter; SpanOutcome::ALL.len()]);
+
+impl SpanCounters {
+    fn register(registry: &Registry) -> Self {
+        let spans = counters(registry, metrics::TRACE_SPANS);
+        Self(SpanOutcome::ALL.map(|outcome| spans.with_label_values(&[outcome.label()])))
+    }
+
+    /// Counts spans.
+    pub fn count(&self, outcome: SpanOutcome, spans: usize) {
+        self.0[outcome as usize].inc_by(spans as u64);
+    }
+
+    /// The counter of one outcome.
+    pub fn of(&self, outcome: SpanOutcome) -> &IntCounter {
+        &self.0[outcome as usize]
+    }
 }
 
 impl Metrics {
@@ -78,6 +100,7 @@ impl Metrics {
             discovery_age: gauge(&registry, metrics::DISCOVERY_AGE, -1.0),
             certificate_expiry: gauge(&registry, metrics::CERTIFICATE_EXPIRY, 0.0),
             access_log_dropped: counters(&registry, metrics::ACCESS_LOG_DROPPED).with_label_values::<&str>(&[]),
+            spans: SpanCounters::register(&registry),
             process: Process::register(&registry),
             shares: register(&registry, AllShares::new()),
             vecs: Vecs::register(&registry),
@@ -155,6 +178,11 @@ impl Metrics {
     /// Lines that the access log dropped.
     pub fn access_log_dropped(&self) -> &IntCounter {
         &self.access_log_dropped
+    }
+
+    /// What becomes of spans.
+    pub fn spans(&self) -> &SpanCounters {
+        &self.spans
     }
 
     /// Calls this before each scrape: for gauges that are cheaper to ask for than to keep.

@@ -15,7 +15,10 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use weft_api::pb::{ObserveRequest, ObserveResponse, TapDirection, TappedRequest};
 
-use super::{access_log::Entry, labels::Direction, observers::without_query};
+use super::{
+    access_log::{Entry, without_query},
+    labels::Direction,
+};
 
 /// Who may look on at the same time.
 const MOST_TAPS: usize = 8;

@@ -221,6 +221,7 @@ fn words_stand_at_the_place_of_their_enum() {
     assert!(RetryOutcome::ALL.iter().enumerate().all(|(index, word)| *word as usize == index));
     assert!(PickOutcome::ALL.iter().enumerate().all(|(index, word)| *word as usize == index));
     assert!(EndpointState::ALL.iter().enumerate().all(|(index, word)| *word as usize == index));
+    assert!(SpanOutcome::ALL.iter().enumerate().all(|(index, word)| *word as usize == index));
     assert!(RenewalOutcome::ALL.iter().enumerate().all(|(index, word)| *word as usize == index));
 }
 

@@ -67,7 +67,7 @@ impl Row {
 /// The proxy's own default, which is not repeated in the pod.
 const PROXYS: &str = "the proxy's";
 
-pub(super) static TABLE: [Row; 18] = [
+pub(super) static TABLE: [Row; 20] = [
     Row::new("proxy-image", Place::Image, image)
         .unset("the control plane's `WEFT_PROXY_IMAGE`")
         .says("The image of the sidecar and of the init container", "To try a release on one workload first"),
@@ -88,6 +88,16 @@ pub(super) static TABLE: [Row; 18] = [
         "Sets of labels that a family of metrics may have before new ones are counted as `overflow`",
         "A client of hundreds of Services needs more; each set costs Prometheus memory",
     ),
+    Row::new("otlp-endpoint", Place::Proxy("WEFT_OTLP_ENDPOINT"), |text| setting::collector(text).map(drop)).says(
+        "Where spans are sent of requests whose callers trace them, as `http://collector.observability:4318`",
+        "Who has no collector has nothing to send to",
+    ),
+    Row::new("trace-ratio", Place::Proxy("WEFT_TRACE_RATIO"), |text| setting::ratio(text).map(drop))
+        .unset(PROXYS)
+        .says(
+            "Of which share of the traces that callers sample spans are sent, from 0 to 1",
+            "A busy workload may tell less than its callers",
+        ),
     Row::new("workers", Place::Proxy("WEFT_WORKERS"), |text| setting::workers(text).map(drop)).unset(PROXYS).says(
         "Threads that carry traffic: `auto` or a number",
         "A gateway may have the whole node; a sidecar should not",

@@ -18,6 +18,17 @@ fn a_request_crosses_the_mesh_as_it_came() {
 }
 
 #[test]
+fn a_trace_passes_as_it_is_whether_it_is_well_formed_or_not() {
+    for fields in [
+        "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\ntracestate: a=1,b=2\r\n",
+        "Traceparent: cc-what-ever\r\nTraceState: a=1\r\nTraceState: b=2\r\n",
+    ] {
+        let request = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        assert_eq!(request_crossed(request.as_bytes()), request);
+    }
+}
+
+#[test]
 fn a_response_crosses_the_mesh_as_it_came() {
     let input = b"HTTP/1.1 404 Nothing Here\r\nServer: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n";
     let (info, payload) = response(input, &TO_GET).unwrap();
