@@ -18,6 +18,7 @@ const CHOICES: &[(&[&str], &[&str], Option<&str>)] = &[
     (&[], &[], Some("deploy/k8s")),
     (&["--ha"], &["ha=true"], Some("deploy/k8s/overlays/ha")),
     (&["--skip-gateway-api"], &["gatewayApi=false"], None),
+    (&["--tap"], &["tap=true"], None),
     (
         &[
             "--ha",

@@ -26,6 +26,7 @@ fn variant(ha: bool) -> Result<String, InstallError> {
         cluster_ranges: value("clusterRanges"),
         log_level: value("logLevel"),
         skip_gateway_api: false,
+        tap: false,
     };
     let text = object::documents(&[manifests::deployment(&options)?])?;
     optional(&text, "- name: WEFT_CLUSTER_RANGES", "clusterRanges")

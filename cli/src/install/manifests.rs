@@ -33,8 +33,9 @@ const BASE_FILES: &[File] = files![
     "deploy/k8s/base/disruption.yaml",
     "deploy/k8s/base/network.yaml",
     "deploy/k8s/base/injector.yaml",
-    "deploy/k8s/base/tap.yaml",
 ];
+
+const TAP_FILES: &[File] = files!["deploy/k8s/tap/tap.yaml"];
 
 const HA_FILE: File =
     ("deploy/k8s/overlays/ha/deployment.yaml", include_str!("../../../deploy/k8s/overlays/ha/deployment.yaml"));
@@ -45,7 +46,8 @@ const HA_FILE: File =
 /// The control plane would not start with these options.
 pub fn all(chosen: &Options) -> Result<Vec<Object>, InstallError> {
     let gateway_api = if chosen.skip_gateway_api { &[] } else { GATEWAY_API_FILES };
-    let files = [NAMESPACE_FILE, KIND_FILES, gateway_api, BASE_FILES].concat();
+    let tap = if chosen.tap { TAP_FILES } else { &[] };
+    let files = [NAMESPACE_FILE, KIND_FILES, gateway_api, BASE_FILES, tap].concat();
     let mut objects = Vec::new();
     for (file, text) in files {
         objects.extend(object::parse(file, text)?);

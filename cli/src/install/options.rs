@@ -32,6 +32,9 @@ pub struct Options {
     /// Leave out the Gateway API's kinds: the cluster has them from elsewhere
     #[arg(long)]
     pub skip_gateway_api: bool,
+    /// What `weft tap` needs: an aggregated API, which holds up deletions of namespaces while no control plane is there
+    #[arg(long)]
+    pub tap: bool,
 }
 
 impl Options {
@@ -61,7 +64,7 @@ impl Options {
 
 /// The flags that an installed Deployment was made with; `releases` are tags that nobody has chosen.
 ///
-/// What does not show in it is not told: `--skip-gateway-api`, and whatever an overlay has set besides.
+/// What does not show in it is not told: `--skip-gateway-api`, `--tap`, and whatever an overlay has set besides.
 pub fn flags(deployment: &Object, releases: &[&str]) -> Vec<String> {
     let pod = &deployment.0["spec"]["template"]["spec"];
     let container = &pod["containers"][0];

@@ -13,7 +13,7 @@ use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
-use tracing::warn;
+use tracing::info;
 use weft_certs::common_name;
 
 use crate::{error::chain, shutdown::Shutdown};
@@ -23,7 +23,7 @@ const CONFIG_MAP: &str = "extension-apiserver-authentication";
 /// How often it is read: it changes with the cluster's own certificates, and rarely.
 const LOOK: Duration = Duration::from_secs(60);
 /// After a look that went wrong.
-const PAUSE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_secs(10);
 const REQUEST_LIMIT: Duration = Duration::from_secs(5);
 
 /// How the API server is told from anybody else, and where it names its user.
@@ -49,7 +49,7 @@ pub(super) struct Caller {
 /// What the ConfigMap lacks.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FrontProxyError {
-    #[error("the ConfigMap {NAMESPACE}/{CONFIG_MAP} cannot be read: apply this release's RoleBinding weft-tap")]
+    #[error("the ConfigMap {NAMESPACE}/{CONFIG_MAP} cannot be read: `weft install --tap` gives the right to")]
     Api(#[from] kube::Error),
     #[error("the API server did not answer within {REQUEST_LIMIT:?}")]
     Late,
@@ -66,13 +66,14 @@ pub(super) enum FrontProxyError {
 /// Reads it again and again until the drain.
 ///
 /// # Errors
-/// Never: what goes wrong is told of and tried again.
+/// Never: what goes wrong is told of once and tried again. Most clusters have no tap, and may not read it.
 pub(super) async fn follow(
     client: Client,
     known: watch::Sender<Option<Arc<FrontProxy>>>,
     shutdown: Shutdown,
 ) -> Result<(), Infallible> {
     let maps = Api::namespaced(client, NAMESPACE);
+    let mut told = String::new();
     loop {
         let pause = match read(&maps).await {
             Ok(now) => {
@@ -84,7 +85,11 @@ pub(super) async fn follow(
                 LOOK
             }
             Err(error) => {
-                warn!(error = chain(&error), "no tap until the API server can be told from others");
+                let error = chain(&error).to_string();
+                if error != told {
+                    info!(error, "no tap until the API server can be told from others");
+                    told = error;
+                }
                 PAUSE
             }
         };

@@ -96,7 +96,7 @@ impl Cluster {
     /// Installs Weft, also over an older one, and starts the control plane anew: its image may have changed under its name.
     pub async fn install(&self) {
         self.kubectl(&["delete", "namespace", "--selector", "weft.dev/test", "--wait=false"]).await;
-        let objects = self.weft(&["install"]).await.stdout;
+        let objects = self.weft(&["install", "--tap"]).await.stdout;
         self.apply(&objects).await;
         self.mesh(&["scale", PLANE, "--replicas", "1"]).await; // a run that was broken off may have left none
         self.mesh(&["rollout", "restart", PLANE]).await;
