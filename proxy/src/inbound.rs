@@ -9,7 +9,7 @@
 
 use std::{net::SocketAddr, pin::pin, rc::Rc};
 
-use tokio::time::Instant;
+use tokio::{net::TcpStream, time::Instant};
 use tracing::debug;
 
 use crate::{
@@ -44,13 +44,13 @@ pub async fn serve(worker: Rc<Worker>, connection: Connection) {
 async fn from_peer(worker: &Rc<Worker>, connection: Connection) {
     let Connection { stream, client, presence: _presence } = connection;
     let shared = &worker.shared;
-    let (Ok(_peer), Ok(local)) = (shared.peers.enter(client.0.ip()), stream.local_addr()) else {
-        return shared.metrics.error(Direction::Inbound, Reason::Overloaded);
-    };
+    let Ok(local) = stream.local_addr() else { return };
+    let Ok(_peer) = shared.peers.enter(client.0.ip()) else { return refuse(worker, &stream) };
     let Some(current) = shared.identity.current() else {
         return shared.metrics.error(Direction::Inbound, Reason::Handshake);
     };
-    let slot = shared.handshakes.take().await;
+    let wait = shared.config.timeouts.handshake;
+    let Ok(handshake) = shared.handshakes.begin(client.0.ip(), wait).await else { return refuse(worker, &stream) };
     let link = Link::server(current.tls.server(), worker.link_limits(current.expires));
     worker.links.accepted(&link);
     let established = link.clone();
@@ -65,7 +65,7 @@ async fn from_peer(worker: &Rc<Worker>, connection: Connection) {
     let end = tokio::select! {
         biased;
         () = established.established() => {
-            drop(slot);
+            drop(handshake);
             let mut leaving = pin!(shared.drain.leaving());
             tokio::select! {
                 biased;
@@ -84,9 +84,16 @@ async fn from_peer(worker: &Rc<Worker>, connection: Connection) {
     }
 }
 
+/// Sends away who has had its share: a reset costs nothing more afterwards.
+fn refuse(worker: &Worker, stream: &TcpStream) {
+    worker.shared.metrics.error(Direction::Inbound, Reason::Overloaded);
+    tcp::reset_on_close(stream);
+}
+
 /// A client outside of the mesh.
 async fn from_outside(worker: &Rc<Worker>, connection: Connection, address: SocketAddr) {
     let Connection { stream, client, presence: _presence } = connection;
+    let Ok(_client) = worker.shared.outside.enter(client.0.ip()) else { return refuse(worker, &stream) };
     let wait = Instant::now() + worker.shared.config.timeouts.discovery;
     let Some(policy) = worker.shared.directory.inbound().port_by(address.port(), wait).await else {
         debug!(client.addr = %client, orig_dst = %address, "no policy known yet");

@@ -16,7 +16,7 @@ use crate::{
     error::Reason,
     http::Limits as HttpLimits,
     identity::IdentityStore,
-    limit::{InFlight, PeerCap, Slots},
+    limit::{Handshakes, InFlight, PeerCap},
     local::Local,
     mesh::{self, Open, Stream},
     origin::{AppTarget, Origin},
@@ -53,9 +53,11 @@ pub struct Shared {
     /// Requests to the app beside us.
     pub inbound_in_flight: InFlight,
     /// TLS handshakes of peers.
-    pub handshakes: Slots,
-    /// Connections by peer.
+    pub handshakes: Handshakes,
+    /// Connections of peers, by peer.
     pub peers: Arc<PeerCap>,
+    /// Connections of clients outside of the mesh, by address.
+    pub outside: Arc<PeerCap>,
     /// Whether we are going away.
     pub drain: Drain,
 }

@@ -79,10 +79,13 @@ settings! {
             "requests between their head and the end of their answer; beyond it a request is refused as overloaded";
             "Bounds memory to some hundred MiB at worst; lower defaults have broken busy gateways of other meshes";
         handshakes: usize = "WEFT_HANDSHAKE_LIMIT" ("handshakes") Is("64"), count;
-            "TLS handshakes at the same time; more wait their turn";
+            "TLS handshakes at the same time; more wait their turn, and of one peer (address) a quarter as many may wait or go on";
             "About 30 ms of work for one core: a rollout's worth of new peers must not delay requests longer";
         peer_connections: usize = "WEFT_PEER_CONNECTION_LIMIT" ("connections") Is("64"), count;
             "connections that one peer (address) may hold to the inbound port"; "A peer opens one per worker, and another when one is full";
+        client_connections: usize = "WEFT_CLIENT_CONNECTION_LIMIT" ("connections") Is("10000"), count;
+            "connections that one address outside of the mesh may hold to the app; more are reset";
+            "Half of all: room for a load balancer that comes from one address, and none of them takes the others' place";
         streams: usize = "WEFT_STREAM_LIMIT" ("streams") Is("1000"), count;
             "streams on one connection between proxies; the next ones get another connection";
             "At 256 KiB of credit each, what one peer can make a proxy hold stays bounded";

@@ -26,7 +26,7 @@ pub struct PeerPermit {
 
 /// The peer has taken all of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{peer} holds {limit} connections, the most that one peer may")]
+#[error("{peer} holds {limit}, the most that one peer may")]
 pub struct PeerFull {
     /// Who.
     pub peer: IpAddr,
