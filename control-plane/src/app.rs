@@ -26,7 +26,7 @@ use crate::{
         kubernetes::{ConnectError, KubernetesRegistry},
     },
     resolve::Mesh,
-    serve::{Feed, Hub, HubSettings, Listener, ListenerSettings, Services, WatchSettings},
+    serve::{Feed, Hub, HubSettings, Listener, ListenerSettings, ServiceSettings, Services},
     shutdown::{Shutdown, TaskFailed},
     status::StatusWriter,
     tap,
@@ -102,16 +102,23 @@ impl App {
         shutdown.spawn("condition", show_condition(condition.clone(), metrics.clone(), shutdown.clone()));
         let keeper = Keeper { config: &config, cluster, hub: &hub, metrics: &metrics, shutdown: &shutdown };
         keys::keep(&authority, &keeper);
-        let watch =
-            WatchSettings { admitted_per_second: config.streams_per_second, admission_wait: config.stream_wait };
+        let settings = ServiceSettings {
+            admitted_per_second: config.streams_per_second,
+            admission_wait: config.stream_wait,
+            certificates_per_peer: config.certificates_per_peer,
+        };
         let proofs = keys::proofs(&config, cluster, &hub, &metrics);
         if let (Some(cluster), Some(injector)) = (cluster, &injector) {
             let tap = (config.trust_domain.as_str(), shutdown.clone());
             let tap = tap::Api::new(cluster.client.clone(), hub.clone(), authority.clone(), tap);
             tap.start(bind(config.tap_listen).await?, injector.serving());
         }
-        let services = Services::new(hub.clone(), authority.clone(), proofs, watch, shutdown.clone());
-        let connections = ListenerSettings { max_connections: config.max_connections };
+        let services = Services::new(hub.clone(), authority.clone(), proofs, settings, shutdown.clone());
+        let connections = ListenerSettings {
+            max_connections: config.max_connections,
+            connections_per_peer: config.max_connections_per_peer,
+            max_handshakes: config.max_handshakes,
+        };
         let listener = Listener::new(listener, services, connections);
         shutdown.spawn("listener", async move {
             listener.run().await;

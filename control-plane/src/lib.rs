@@ -12,6 +12,7 @@ pub mod identity;
 pub mod index;
 pub mod inject;
 pub mod lease;
+mod limit;
 pub mod listen;
 mod pace;
 pub mod registry;

@@ -166,3 +166,38 @@ async fn two_requests_with_one_token_get_one_certificate() {
     let (one, other) = tokio::join!(ask(), ask());
     assert_eq!([one, other].iter().filter(|result| result.is_ok()).count(), 1);
 }
+
+#[tokio::test]
+async fn too_many_requests_from_one_address_are_refused_before_their_proof_is_looked_at() {
+    let rig = Rig::start().await;
+    let leaf = rig.join().await;
+    let mut client = CertificationClient::new(rig.channel(None).await.unwrap());
+    let mut refused = Vec::new();
+    for _ in 0..30 {
+        let request = pb::CertifyRequest { csr_der: Vec::new(), proof: Some(Proof::JoinToken("none".into())) };
+        refused.push(client.certify(request).await.unwrap_err().code());
+    }
+    assert_eq!(refused[0], Code::Unauthenticated);
+    assert!(refused.contains(&Code::ResourceExhausted), "{refused:?}");
+    let (_requests, mut responses) = rig.watch(Some(&leaf)).await;
+    next(&mut responses).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_connection_has_two_watch_streams_and_no_more() {
+    let rig = Rig::start().await;
+    let mut client = DiscoveryClient::new(rig.channel(Some(&rig.join().await)).await.unwrap());
+    let silent = || ReceiverStream::new(mpsc::channel(1).1);
+    let open = async |client: &mut DiscoveryClient<Channel>| {
+        let (requests, receiver) = mpsc::channel(1);
+        client.watch(ReceiverStream::new(receiver)).await.map(|responses| (requests, responses))
+    };
+    let held = [open(&mut client).await.unwrap(), open(&mut client).await.unwrap()];
+    assert_eq!(open(&mut client).await.unwrap_err().code(), Code::ResourceExhausted);
+    drop(held);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while client.watch(silent()).await.is_err() {
+        assert!(Instant::now() < deadline, "the place is not given back");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -17,6 +17,13 @@ const PROGRAM: &str = "weft-control-plane";
 /// How long it may take to read its registry and make its authority.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The whole fleet comes from one address, so what one may take is no less than what all may.
+pub const FROM_ONE_ADDRESS: [(&str, &str); 3] = [
+    ("WEFT_MAX_CONNECTIONS_PER_PEER", "20000"),
+    ("WEFT_MAX_HANDSHAKES", "80000"),
+    ("WEFT_CERTIFICATES_PER_SECOND_PER_PEER", "20000"),
+];
+
 /// A control plane that runs until this is dropped.
 pub struct ControlPlane {
     process: [Process; 1],
@@ -35,6 +42,7 @@ impl ControlPlane {
             .env("WEFT_STATE_DIR", state)
             .env("WEFT_LISTEN", address.to_string())
             .env("WEFT_ADMIN_LISTEN", admin.to_string())
+            .envs(FROM_ONE_ADDRESS)
             .env("WEFT_LOG", "warn")
             .stdin(Stdio::null())
             .stdout(Stdio::null());

@@ -25,12 +25,13 @@ async fn a_rollout_under_a_fleet_drops_no_stream_and_every_proxy_gets_the_new_pi
 }
 
 async fn control_plane(registry: &std::path::Path, state: &std::path::Path) -> App {
-    let settings = [
+    let mut settings = vec![
         ("WEFT_REGISTRY_DIR", registry.display().to_string()),
         ("WEFT_STATE_DIR", state.display().to_string()),
         ("WEFT_LISTEN", "127.0.0.1:0".to_owned()),
         ("WEFT_ADMIN_LISTEN", "127.0.0.1:0".to_owned()),
     ];
+    settings.extend(process::FROM_ONE_ADDRESS.map(|(name, value)| (name, value.to_owned())));
     let variable = |name: &str| settings.iter().find(|(one, _)| *one == name).map(|(_, value)| value.clone());
     App::start(Config::read(variable).unwrap()).await.unwrap()
 }

@@ -97,6 +97,15 @@ settings! {
         "Subscriptions that one stream may have"; "Above what a proxy keeps, below what would hurt";
     max_connections: usize = "WEFT_MAX_CONNECTIONS" ("a number above 0") Some("20000"), setting::count;
         "Connections at a time; further ones wait"; "Twice the 10,000 proxies that it is built for";
+    max_connections_per_peer: usize = "WEFT_MAX_CONNECTIONS_PER_PEER" ("a number above 0") Some("200"), setting::count;
+        "Connections that one address may hold; further ones are closed at once";
+        "A proxy holds one, and another while it renews; a hundred pods may stand behind one address";
+    max_handshakes: usize = "WEFT_MAX_HANDSHAKES" ("a number above 0") Some("256"), setting::count;
+        "TLS handshakes at a time; further ones wait their turn, and of one address a quarter as many may wait or go on";
+        "Some 200 ms of work for one core: a fleet that comes back is through in seconds, and streams go on meanwhile";
+    certificates_per_peer: u32 = "WEFT_CERTIFICATES_PER_SECOND_PER_PEER" ("a number above 0") Some("5"), setting::count;
+        "Requests for a certificate per second from one address, and four seconds' worth at once; further ones are refused";
+        "A proxy asks once at its start and twice a day; each costs a signature, or a question to the API server";
     drain_deadline: Duration = "WEFT_DRAIN_DEADLINE" ("a duration such as 5s") Some("5s"), setting::duration;
         "How long the end may take once it is asked for"; "Streams end at once; what is left are answers under way";
     log_level: LevelFilter = "WEFT_LOG" ("off, error, warn, info, debug or trace") Some("info"), setting::level;

@@ -13,7 +13,8 @@ use tracing::{debug, warn};
 
 use crate::shutdown::Shutdown;
 
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a TLS handshake may take.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// After an accept that failed for want of something (EMFILE), so that it is not tried in a circle.
 const PAUSE: Duration = Duration::from_millis(50);
 

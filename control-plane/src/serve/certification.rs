@@ -11,6 +11,7 @@ use super::watch::Services;
 use crate::{
     error::chain,
     identity::{Caller, Issued, ProofError},
+    telemetry::Over,
 };
 
 /// The gRPC service.
@@ -36,6 +37,12 @@ impl Certification for CertificationService {
         let request = request.into_inner();
         let proof = proof_label(&request);
         let metrics = &self.services.hub.metrics;
+        if !self.services.certificates.admit(self.caller.address.ip()) {
+            metrics.refused(Over::Certificates);
+            return Err(Status::resource_exhausted(
+                "too many requests for a certificate from this address: come back later",
+            ));
+        }
         match self.issue(&request).await {
             Ok(issued) => {
                 metrics.certificates.issued(proof);

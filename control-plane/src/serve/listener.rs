@@ -14,7 +14,7 @@ use tokio::{
 use tracing::debug;
 use weft_certs::Peer;
 
-use super::watch::Services;
+use super::{door::Door, watch::Services};
 use crate::{
     identity::Caller,
     listen::{accept, secure},
@@ -34,6 +34,10 @@ const STREAMS_PER_CONNECTION: u32 = 16;
 pub struct ListenerSettings {
     /// Connections at a time; further ones wait in the system's queue.
     pub max_connections: usize,
+    /// Connections of one address at a time; further ones are closed.
+    pub connections_per_peer: usize,
+    /// TLS handshakes at a time; further ones wait their turn.
+    pub max_handshakes: usize,
 }
 
 /// The port.
@@ -58,14 +62,20 @@ impl Listener {
             () = self.services.hub.synced() => {}
         }
         let services = self.services;
+        let door = Door::new(&self.settings, services.hub.metrics.clone());
         let max = self.settings.max_connections;
-        accept(self.listener, max, shutdown.draining(), &shutdown, |io, address| serve(services.clone(), io, address))
-            .await;
+        accept(self.listener, max, shutdown.draining(), &shutdown, |io, address| {
+            serve(services.clone(), door.clone(), io, address)
+        })
+        .await;
     }
 }
 
-async fn serve(services: Arc<Services>, io: TcpStream, address: SocketAddr) {
+async fn serve(services: Arc<Services>, door: Arc<Door>, io: TcpStream, address: SocketAddr) {
+    let Some(_held) = door.connection(address.ip()) else { return };
+    let Some(handshake) = door.handshake(address.ip()).await else { return };
     let Some(io) = secure(services.authority.server(), io, address).await else { return };
+    drop(handshake);
     // The verifier has accepted the chain, and with it its name.
     let peer = io.get_ref().1.peer_certificates().and_then(|chain| Peer::of(chain).ok());
     serve_connection(services, io, Caller { address, peer }).await;

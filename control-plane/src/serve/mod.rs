@@ -6,6 +6,7 @@
 
 mod certification;
 mod codec;
+mod door;
 mod feed;
 mod fleet;
 mod hub;
@@ -29,4 +30,4 @@ pub use picture::{Picture, StreamPicture};
 pub use subscriber::{Subscriber, TooManySubscriptions};
 pub use targets::Target;
 pub use trust::pass_trust_on;
-pub use watch::{Services, WatchSettings};
+pub use watch::{ServiceSettings, Services};

@@ -7,7 +7,10 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep_until, timeout},
+};
 use tonic::{Status, Streaming};
 use tracing::{debug, info};
 use weft_api::{
@@ -15,8 +18,17 @@ use weft_api::{
     pb::{self, watch_request::Message},
 };
 
-use super::{hub::Hub, subscriber::Subscriber, watch::Services};
-use crate::{identity::Caller, index::ObjectName, pace::TooMany};
+use super::{
+    hub::Hub,
+    subscriber::{Subscriber, TooManySubscriptions},
+    watch::Services,
+};
+use crate::{
+    identity::Caller,
+    index::ObjectName,
+    pace::TooMany,
+    telemetry::{Metrics, Over},
+};
 
 /// How long a new stream may take to say who it is for.
 const HELLO: Duration = Duration::from_secs(10);
@@ -28,8 +40,9 @@ pub(super) fn responses(
     services: Arc<Services>,
     caller: Caller,
     requests: Streaming<pb::WatchRequest>,
+    place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<Bytes, Status>> + Send {
-    let session = Session { services, caller, requests, subscriber: None };
+    let session = Session { services, caller, requests, subscriber: None, _place: place };
     stream::unfold(Some(session), |session| async move {
         let mut session = session?;
         match session.next().await {
@@ -49,6 +62,8 @@ struct Session {
     requests: Streaming<pb::WatchRequest>,
     /// None until the hello.
     subscriber: Option<(Subscriber, Instant)>,
+    /// Among the streams of its connection.
+    _place: OwnedSemaphorePermit,
 }
 
 impl Session {
@@ -56,8 +71,10 @@ impl Session {
     async fn next(&mut self) -> Result<Option<Bytes>, Status> {
         if self.subscriber.is_none() {
             let Some(request) = self.first().await? else { return Ok(None) };
-            self.services.admission.turn().await.map_err(too_many)?;
-            self.subscriber = Some((self.join(request)?, self.leaf_end()?));
+            // Who may not join takes nobody's turn.
+            let (pod, hello) = self.check(request)?;
+            self.services.admission.turn().await.map_err(|line| self.too_many(&line))?;
+            self.subscriber = Some((self.join(pod, hello)?, self.leaf_end()?));
         }
         let Some((subscriber, leaf_end)) = &mut self.subscriber else { return Ok(None) };
         loop {
@@ -68,7 +85,7 @@ impl Session {
                     return Err(Status::unauthenticated("the leaf that opened the stream has expired"));
                 }
                 request = self.requests.message() => match request? {
-                    Some(request) => handle(subscriber, request)?,
+                    Some(request) => handle(subscriber, request, &self.services.hub.metrics)?,
                     None => return Ok(None),
                 },
                 bytes = subscriber.next() => return Ok(Some(bytes)),
@@ -88,13 +105,13 @@ impl Session {
     }
 
     /// Checks the hello against what the connection proves.
-    fn join(&self, request: pb::WatchRequest) -> Result<Subscriber, Status> {
+    fn check(&self, request: pb::WatchRequest) -> Result<(ObjectName, pb::Hello), Status> {
         let Some(Message::Hello(hello)) = request.message else {
             return Err(Status::invalid_argument("a stream begins with a hello"));
         };
         let identity = self.caller.identity(SystemTime::now());
         let identity = identity.map_err(|error| Status::unauthenticated(error.to_string()))?;
-        let workload = hello.workload.unwrap_or_default();
+        let workload = hello.workload.clone().unwrap_or_default();
         let namespace_is_own = identity.namespace() == workload.namespace;
         if identity.trust_domain() != self.services.trust_domain
             || !namespace_is_own
@@ -103,25 +120,35 @@ impl Session {
             return Err(Status::permission_denied(format!("{identity} may not ask as another workload")));
         }
         let pod = ObjectName::new(&workload.namespace, &workload.pod);
-        let hub: &Arc<Hub> = &self.services.hub;
-        if hub.service_account(&pod).is_some_and(|account| account != workload.service_account) {
+        if self.services.hub.service_account(&pod).is_some_and(|account| account != workload.service_account) {
             return Err(Status::permission_denied(format!("pod {pod} has another service account than {identity}")));
         }
-        info!(%identity, %pod, client.addr = %self.caller.address, proxy_version = hello.proxy_version, "proxy joined");
-        let have = versions(hello.have).collect();
-        let joined = hub.join(pod, hello.proxy_version, have);
-        joined.map_err(|error| Status::resource_exhausted(error.to_string()))
+        Ok((pod, hello))
+    }
+
+    fn join(&self, pod: ObjectName, hello: pb::Hello) -> Result<Subscriber, Status> {
+        let identity = self.caller.peer.as_ref().map(|peer| tracing::field::display(&peer.identity));
+        info!(identity, %pod, client.addr = %self.caller.address, proxy_version = hello.proxy_version, "proxy joined");
+        let hub: &Arc<Hub> = &self.services.hub;
+        let joined = hub.join(pod, hello.proxy_version, versions(hello.have).collect());
+        joined.map_err(|error| too_many_subscriptions(&error, &hub.metrics))
+    }
+
+    fn too_many(&self, line: &TooMany) -> Status {
+        self.services.hub.metrics.refused(Over::Streams);
+        Status::unavailable(format!("too many streams begin at once: {line}"))
     }
 }
 
-fn too_many(line: TooMany) -> Status {
-    Status::unavailable(format!("too many streams begin at once: {line}"))
+fn too_many_subscriptions(error: &TooManySubscriptions, metrics: &Metrics) -> Status {
+    metrics.refused(Over::Subscriptions);
+    Status::resource_exhausted(error.to_string())
 }
 
-fn handle(subscriber: &mut Subscriber, request: pb::WatchRequest) -> Result<(), Status> {
+fn handle(subscriber: &mut Subscriber, request: pb::WatchRequest, metrics: &Metrics) -> Result<(), Status> {
     match request.message {
         Some(Message::Subscribe(subscribe)) => {
-            subscriber.subscribe(keys(subscribe.keys)).map_err(|error| Status::resource_exhausted(error.to_string()))?
+            subscriber.subscribe(keys(subscribe.keys)).map_err(|error| too_many_subscriptions(&error, metrics))?
         }
         Some(Message::Unsubscribe(unsubscribe)) => subscriber.unsubscribe(keys(unsubscribe.keys)),
         Some(Message::Applied(applied)) => subscriber.applied(versions(applied.versions)),

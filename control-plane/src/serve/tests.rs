@@ -45,10 +45,14 @@ impl Rig {
         let hub = HubSettings { mesh: mesh(), trust: authority.trust().borrow().clone(), max_subscriptions };
         let hub = Hub::new(hub, metrics.clone());
         hub.change(vec![Event::Reset(objects(SHOP))]);
-        let watch = WatchSettings { admitted_per_second: 1_000_000, admission_wait: Duration::from_secs(10) };
+        let settings = ServiceSettings {
+            admitted_per_second: 1_000_000,
+            admission_wait: Duration::from_secs(10),
+            certificates_per_peer: 5,
+        };
         let shutdown = Shutdown::default();
         let proofs = Proofs::JoinTokens(folder.path().to_owned());
-        let services = Services::new(hub.clone(), authority, proofs, watch, shutdown.clone());
+        let services = Services::new(hub.clone(), authority, proofs, settings, shutdown.clone());
         Self { _folder: folder, hub, services, metrics, shutdown }
     }
 

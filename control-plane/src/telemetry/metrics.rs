@@ -20,6 +20,7 @@ pub struct Metrics {
     /// Streams of proxies that are open.
     pub streams: IntGauge,
     streams_behind: IntGauge,
+    refused: IntCounterVec,
     lag_seconds: Gauge,
     updates: IntCounterVec,
     resolve_seconds: HistogramVec,
@@ -29,6 +30,36 @@ pub struct Metrics {
     pub cluster: ClusterMetrics,
     /// About the injector.
     pub injector: InjectorMetrics,
+}
+
+/// What there may only be so much of.
+#[derive(Clone, Copy, Debug)]
+pub enum Over {
+    /// Connections of one address.
+    Connections,
+    /// Handshakes, of one address or of all.
+    Handshakes,
+    /// Watch streams, of one connection or in the line.
+    Streams,
+    /// Subscriptions of one stream.
+    Subscriptions,
+    /// Requests for a certificate from one address.
+    Certificates,
+}
+
+impl Over {
+    const ALL: [Self; 5] =
+        [Self::Connections, Self::Handshakes, Self::Streams, Self::Subscriptions, Self::Certificates];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Connections => "connection",
+            Self::Handshakes => "handshake",
+            Self::Streams => "stream",
+            Self::Subscriptions => "subscription",
+            Self::Certificates => "certificate",
+        }
+    }
 }
 
 /// Resolving takes microseconds; a large Service takes milliseconds.
@@ -61,6 +92,11 @@ impl Metrics {
                 "weft_control_streams_behind",
                 "Streams whose proxy has not confirmed an update for more than 5 s.",
             )?,
+            refused: counters(
+                "weft_control_refused_total",
+                "Connections, handshakes, streams, subscriptions and requests for a certificate that were over their cap.",
+                &["what"],
+            )?,
             lag_seconds: Gauge::new(
                 "weft_control_lag_seconds",
                 "How long the update has been under way that has waited longest for its proxy to confirm it.",
@@ -73,6 +109,7 @@ impl Metrics {
             families,
         };
         metrics.register()?;
+        Over::ALL.iter().for_each(|what| metrics.refused.with_label_values(&[what.label()]).inc_by(0));
         Ok(metrics)
     }
 
@@ -88,6 +125,7 @@ impl Metrics {
         families.register(Box::new(self.broken.clone()))?;
         families.register(Box::new(self.streams.clone()))?;
         families.register(Box::new(self.streams_behind.clone()))?;
+        families.register(Box::new(self.refused.clone()))?;
         families.register(Box::new(self.lag_seconds.clone()))?;
         families.register(Box::new(self.updates.clone()))?;
         families.register(Box::new(self.resolve_seconds.clone()))
@@ -120,6 +158,11 @@ impl Metrics {
     pub fn lag(&self, behind: i64, longest: Duration) {
         self.streams_behind.set(behind);
         self.lag_seconds.set(longest.as_secs_f64());
+    }
+
+    /// Something was over its cap.
+    pub fn refused(&self, what: Over) {
+        self.refused.with_label_values(&[what.label()]).inc();
     }
 
     /// Updates of one kind of topic.

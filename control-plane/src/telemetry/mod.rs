@@ -11,7 +11,7 @@ pub use certificates::CertificateMetrics;
 pub use cluster::ClusterMetrics;
 pub use injector::{Admission, InjectorMetrics};
 pub use log::{LogFormat, init};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, Over};
 
 /// Whole seconds since the epoch.
 fn unix_seconds(moment: std::time::SystemTime) -> i64 {
