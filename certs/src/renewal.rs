@@ -8,12 +8,13 @@ const SHARE: std::ops::Range<f64> = 0.65..0.75;
 
 /// When to renew a leaf that holds from `not_before` to `not_after`. `jitter`: 0.0–1.0, anew for each leaf.
 ///
-/// Never before `now`, and before the leaf expires as long as `now` is; `now` when the leaf has expired.
+/// Never before `now`, and before the leaf expires as long as `now` is; `now` when the leaf has expired. Never later than a
+/// new leaf's would be: a clock that is behind the authority's, so that the leaf seems to begin only tomorrow, delays nothing.
 pub fn renew_at(now: SystemTime, not_before: SystemTime, not_after: SystemTime, jitter: f64) -> SystemTime {
     let life = not_after.duration_since(not_before).unwrap_or(Duration::ZERO);
     let jitter = if jitter.is_finite() { jitter.clamp(0.0, 1.0) } else { 0.5 };
     let share = SHARE.start + (SHARE.end - SHARE.start) * jitter;
-    not_before.checked_add(life.mul_f64(share)).map_or(now, |at| at.max(now))
+    now.min(not_before).checked_add(life.mul_f64(share)).map_or(now, |at| at.max(now))
 }
 
 #[cfg(test)]
@@ -39,6 +40,11 @@ mod tests {
         assert_eq!(renew_at(at(100), at(50), at(0), f64::NAN), at(100));
     }
 
+    #[test]
+    fn a_clock_that_is_behind_delays_no_renewal() {
+        assert_eq!(renew_at(at(0), at(86_400), at(2 * 86_400), 0.5), at(60_480));
+    }
+
     proptest! {
         #[test]
         fn renewal_comes_before_expiry_and_not_before_now(
@@ -48,6 +54,7 @@ mod tests {
             let renewal = renew_at(at(now), at(not_before), not_after, jitter);
             prop_assert!(renewal >= at(now));
             prop_assert!(renewal < not_after || at(now) >= not_after);
+            prop_assert!(renewal <= at(now) + Duration::from_secs(life).mul_f64(0.76), "whatever the clock says");
         }
 
         #[test]

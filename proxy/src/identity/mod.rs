@@ -15,6 +15,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use weft_certs::{Leaf, renew_at};
@@ -71,7 +72,12 @@ struct Renewal {
 }
 
 enum Wait {
-    Renew(SystemTime),
+    /// At this time of the clock, or once that much time has passed: a clock that is put back must not keep a leaf in use
+    /// that is over for everybody else.
+    Renew {
+        at: SystemTime,
+        latest: Instant,
+    },
     Retry(Duration),
 }
 
@@ -90,7 +96,8 @@ impl Renewal {
         info!(identity = %self.store.name, issuer = leaf.issuer_id(), "certificate renewed");
         self.condition.ready();
         (self.pause, self.by) = (FIRST_PAUSE, Proving::Leaf);
-        Wait::Renew(renew_at(SystemTime::now(), leaf.not_before(), leaf.not_after(), fastrand::f64()))
+        let now = SystemTime::now();
+        Wait::until(renew_at(now, leaf.not_before(), leaf.not_after(), fastrand::f64()), now)
     }
 
     fn failed(&mut self, error: &FetchError) -> Wait {
@@ -113,11 +120,17 @@ impl Renewal {
 }
 
 impl Wait {
+    fn until(at: SystemTime, now: SystemTime) -> Self {
+        Self::Renew { at, latest: Instant::now() + at.duration_since(now).unwrap_or_default() }
+    }
+
     async fn over(&self) {
         match self {
             Self::Retry(pause) => tokio::time::sleep(*pause).await,
-            Self::Renew(at) => {
-                while let Ok(left) = at.duration_since(SystemTime::now()) {
+            Self::Renew { at, latest } => {
+                while let Ok(left) = at.duration_since(SystemTime::now())
+                    && Instant::now() < *latest
+                {
                     tokio::time::sleep(left.min(LOOK)).await;
                 }
             }

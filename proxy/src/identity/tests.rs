@@ -278,3 +278,19 @@ async fn a_refused_renewal_is_tried_by_token_while_the_old_leaf_is_kept() {
         panic!("{:?}", given.control_plane.proofs());
     };
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_stands_still_delays_no_renewal() {
+    let (start, now) = (Instant::now(), SystemTime::now());
+    let hour = Duration::from_secs(3600);
+    // The test's time is paused time: meanwhile the machine's clock hardly moves.
+    Wait::until(now + 17 * hour, now).over().await;
+    assert!((17 * hour..=17 * hour + LOOK).contains(&start.elapsed()), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_put_forward_brings_the_renewal_with_it() {
+    let start = Instant::now();
+    Wait::until(SystemTime::now() - LOOK, SystemTime::now() - 10 * LOOK).over().await;
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
