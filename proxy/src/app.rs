@@ -123,12 +123,16 @@ fn discovery_settings(config: &Config) -> discover::Settings {
         penalty: balancing.breaker_penalty_least,
         longest_penalty: balancing.breaker_penalty_most,
         jitter: balancing.breaker_jitter,
+        success_rate: balancing.breaker_success_rate,
+        window: balancing.breaker_window,
+        answers: u32::try_from(balancing.breaker_answers).unwrap_or(u32::MAX),
     };
     discover::Settings {
         balance: balance::Settings {
             load: LoadSettings { default_rtt: balancing.ewma_rtt, decay: balancing.ewma_decay },
             breaker,
             queue: QueueLimit(limits.queue),
+            slow_start: balancing.slow_start.unwrap_or_default(),
         },
         budget: BudgetSettings {
             ratio: balancing.retry_ratio,

@@ -16,6 +16,8 @@ use super::{
     Settings,
     breaker::{Admission, Breaker, Standing},
     load::Latency,
+    warmth::Warmth,
+    window::Window,
 };
 use crate::address::EndpointAddr;
 
@@ -80,6 +82,7 @@ pub struct Endpoint {
     pub(super) in_flight: AtomicU32,
     pub(super) latency: Latency,
     pub(super) breaker: Breaker,
+    pub(super) warmth: Warmth,
     epoch: Instant,
     /// The balancer's, to wake who waits for an endpoint.
     updates: watch::Sender<u64>,
@@ -92,12 +95,14 @@ pub(super) struct Shared {
     pub(super) epoch: Instant,
     /// Counts updates and ends of probes, and wakes who waits for an endpoint.
     pub(super) updates: watch::Sender<u64>,
+    /// The answers of all.
+    pub(super) answers: Arc<Window>,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl Endpoint {
-    pub(super) fn new(spec: EndpointSpec, settings: &Settings, shared: &Shared) -> Self {
+    pub(super) fn new(spec: EndpointSpec, warmth: Warmth, (settings, shared): (&Settings, &Shared)) -> Self {
         Self {
             id: NEXT_ID.fetch_add(1, Relaxed),
             addr: spec.addr,
@@ -106,7 +111,8 @@ impl Endpoint {
             pod: spec.pod,
             in_flight: AtomicU32::new(0),
             latency: Latency::new(settings.load),
-            breaker: Breaker::new(settings.breaker),
+            breaker: Breaker::new(settings.breaker, Arc::clone(&shared.answers)),
+            warmth,
             epoch: shared.epoch,
             updates: shared.updates.clone(),
         }

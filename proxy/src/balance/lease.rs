@@ -8,6 +8,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{Endpoint, breaker::Admission};
+use crate::telemetry::EjectionCause;
 
 /// An endpoint chosen for one request or connection. Keep it until the exchange is over.
 ///
@@ -56,16 +57,17 @@ impl Lease {
     /// The exchange went well (for a connection: it was taken).
     pub fn success(&mut self) {
         let ended = self.judge();
+        let clock = self.endpoint.clock(ended);
         if self.measured {
-            let clock = self.endpoint.clock(ended);
+            self.endpoint.warmth.answered(clock);
             self.endpoint.latency.observe(ended.saturating_duration_since(self.started), clock);
         }
-        self.endpoint.breaker.success();
+        self.endpoint.breaker.success(clock);
     }
 
-    /// The endpoint answered with a failure of its own, or not in time, or broke off. Returns whether
-    /// that ejected it, to be counted.
-    pub fn failure(&mut self) -> bool {
+    /// The endpoint answered with a failure of its own, or not in time, or broke off. Returns why that ejected it, if it
+    /// did, to be counted.
+    pub fn failure(&mut self) -> Option<EjectionCause> {
         let ended = self.judge();
         let clock = self.endpoint.clock(ended);
         self.endpoint.latency.observe_failure(ended.saturating_duration_since(self.started), clock);
@@ -73,8 +75,8 @@ impl Lease {
     }
 
     /// The endpoint took no connection, or is not who it should be. Ejects it at once; returns
-    /// whether a penalty began, to be counted.
-    pub fn refused(&mut self) -> bool {
+    /// why, if a penalty began, to be counted.
+    pub fn refused(&mut self) -> Option<EjectionCause> {
         let ended = self.judge();
         self.endpoint.breaker.refused(self.admission, self.endpoint.clock(ended))
     }

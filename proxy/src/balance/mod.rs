@@ -4,8 +4,8 @@
 //! workers share, so that they balance on one picture; a pick takes no lock. Does not connect (`endpoint/`), does not
 //! decide on retries (`retry/`), does not know where endpoints come from (`discover/`).
 //!
-//! Which endpoints are used from this pod's node and zone is settled before ([`Locality`]). Room is left for slow start: the
-//! cost of an endpoint is one function.
+//! Which endpoints are used from this pod's node and zone is settled before ([`Locality`]). One that comes later than the
+//! others warms up first ([`warmth`]).
 
 mod backend;
 mod breaker;
@@ -17,6 +17,8 @@ mod locality;
 mod queue;
 mod sample;
 mod set;
+mod warmth;
+mod window;
 
 use std::{
     sync::{
@@ -51,11 +53,12 @@ use self::{
     queue::Place,
     sample::{Pair, sample},
     set::Set,
+    window::Window,
 };
 use crate::error::Reason;
 
 /// How a destination is balanced.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// How latency is estimated.
     pub load: LoadSettings,
@@ -63,6 +66,19 @@ pub struct Settings {
     pub breaker: BreakerSettings,
     /// How many requests may wait for an endpoint at once.
     pub queue: QueueLimit,
+    /// How long a new endpoint takes until it gets its whole share; zero: it gets it at once. Default 10 s.
+    pub slow_start: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            load: LoadSettings::default(),
+            breaker: BreakerSettings::default(),
+            queue: QueueLimit::default(),
+            slow_start: Duration::from_secs(10),
+        }
+    }
 }
 
 /// Why there is no endpoint to be had.
@@ -120,7 +136,11 @@ impl Balancer {
         Self {
             set: ArcSwap::from_pointee(Set::default()),
             settings,
-            shared: Shared { epoch: Instant::now(), updates: watch::Sender::new(0) },
+            shared: Shared {
+                epoch: Instant::now(),
+                updates: watch::Sender::new(0),
+                answers: Arc::new(Window::new(settings.breaker.window)),
+            },
             answered: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
         }

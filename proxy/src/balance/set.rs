@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use tokio::time::Instant;
 
-use super::{Endpoint, EndpointSpec, Settings, endpoint::Shared};
+use super::{Endpoint, EndpointSpec, Settings, endpoint::Shared, warmth::Warmth};
 use crate::address::EndpointAddr;
 
 /// Where weights differ, the endpoint that its weight has drawn is kept unless it costs this much more than the other:
@@ -40,7 +40,7 @@ impl Set {
             weights.push(u64::from(spec.weight.max(1)));
             endpoints.push(match old.get(&spec.addr) {
                 Some(entry) if entry.endpoint.is(&spec) => Arc::clone(&entry.endpoint),
-                _ => Arc::new(Endpoint::new(spec, settings, shared)),
+                _ => Arc::new(Endpoint::new(spec, self.warmth_of_new(settings), (settings, shared))),
             });
         }
         let mean = weights.iter().sum::<u64>() as f64 / weights.len().max(1) as f64;
@@ -72,8 +72,21 @@ impl Set {
     pub(super) fn prefers_first(&self, first: &Entry, second: &Entry, now: Instant) -> bool {
         let (a, b) = (first.endpoint.cost(first.share, now), second.endpoint.cost(second.share, now));
         let tolerance = if self.sums.is_empty() { 1.0 } else { TOLERANCE };
-        a <= b * tolerance
+        if a <= b * tolerance { !yields(first, second, a, now) } else { yields(second, first, b, now) }
     }
+
+    /// Who is there with the first list may have served others for long; who comes later is new.
+    fn warmth_of_new(&self, settings: &Settings) -> Warmth {
+        if self.entries.is_empty() { Warmth::warm() } else { Warmth::growing(settings.slow_start) }
+    }
+}
+
+/// Whether the better of two gives its turn to the other, because it is the colder one and has had its part of the turns.
+/// Its first request of all, which costs nothing, it gives to nobody.
+fn yields(better: &Entry, other: &Entry, cost: f64, now: Instant) -> bool {
+    let part = |entry: &Entry| entry.endpoint.warmth.part(entry.endpoint.clock(now));
+    let turns = part(better) / part(other);
+    cost > 0.0 && turns < 1.0 && fastrand::f64() >= turns
 }
 
 fn sums(weights: &[u64]) -> Vec<u64> {

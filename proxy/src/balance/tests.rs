@@ -85,7 +85,7 @@ async fn a_slow_endpoint_gets_little_and_is_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_endpoint_gets_its_first_request_at_once_and_its_share_once_it_has_answered() {
+async fn a_new_endpoint_gets_its_first_request_at_once_and_its_share_by_and_by() {
     let answer = async |balancer: &Balancer| {
         let mut lease = balancer.pick(&[]).unwrap();
         advance(Duration::from_millis(2)).await;
@@ -105,11 +105,35 @@ async fn a_new_endpoint_gets_its_first_request_at_once_and_its_share_once_it_has
     first.success();
     drop(first);
     assert_eq!(answer(&balancer).await, 2, "an answer that waited for the connection says nothing");
-    let mut new = 0;
-    for _ in 0..100 {
-        new += u32::from(answer(&balancer).await == 2);
+    let mut new = Vec::new();
+    for _ in 0..10 {
+        let mut of_second = 0;
+        for _ in 0..500 {
+            of_second += u32::from(answer(&balancer).await == 2);
+        }
+        new.push(of_second);
     }
-    assert!((30..=70).contains(&new), "{new} of 100");
+    assert!((5..=75).contains(&new[0]), "a tenth of the half at first: {new:?} of 500 each");
+    assert!((90..=160).contains(&new[4]), "half of the half after half the time: {new:?} of 500 each");
+    advance(Duration::from_secs(10)).await;
+    let mut warm = 0;
+    for _ in 0..500 {
+        warm += u32::from(answer(&balancer).await == 2);
+    }
+    assert!((190..=310).contains(&warm), "{warm} of 500");
+}
+
+#[tokio::test(start_paused = true)]
+async fn endpoints_of_the_first_list_are_warm() {
+    let balancer = balancer([spec(1), spec(2)]);
+    let mut second = 0;
+    for _ in 0..500 {
+        let mut lease = balancer.pick(&[]).unwrap();
+        advance(Duration::from_millis(2)).await;
+        lease.success();
+        second += u32::from(port(&lease) == 2);
+    }
+    assert!((190..=310).contains(&second), "{second} of 500");
 }
 
 #[test]
@@ -261,8 +285,8 @@ proptest! {
             let Ok(mut lease) = balancer.pick(&[]) else { continue };
             match end {
                 0 => lease.success(),
-                1 => assert!(!lease.failure() || lease.endpoint().in_flight() > 0),
-                2 => assert!(lease.refused() || lease.endpoint().in_flight() > 0),
+                1 => assert!(lease.failure().is_none() || lease.endpoint().in_flight() > 0),
+                2 => assert!(lease.refused().is_some() || lease.endpoint().in_flight() > 0),
                 3 => lease.responded(),
                 _ => {}
             }

@@ -83,10 +83,10 @@ async fn attempt(
             Ok(Connected { stream, series, lease: Some(lease) })
         }
         Err(reason) => {
-            if judge(&mut lease, reason)
+            if let Some(cause) = judge(&mut lease, reason)
                 && let Some(destination) = worker.destination(origin)
             {
-                destination.ejected();
+                destination.ejected(cause);
             }
             Err((Some(id), reason))
         }

@@ -28,7 +28,7 @@ use crate::{
     policy::{Backend, DestinationPolicy},
     retry::{self, Budget, Decision, Outcome, Replay, Stop, Traits},
     route::{Found, Rule},
-    telemetry::{DestinationSeries, HttpSeries, RetryOutcome},
+    telemetry::{DestinationSeries, EjectionCause, HttpSeries, RetryOutcome},
     timeout::{self, Deadline},
     worker::Worker,
 };
@@ -217,9 +217,9 @@ impl<'a> Call<'a> {
         }
     }
 
-    fn count_ejection(&self) {
+    fn count_ejection(&self, cause: EjectionCause) {
         if let Some(destination) = &self.destination {
-            destination.ejected();
+            destination.ejected(cause);
         }
     }
 
@@ -237,11 +237,12 @@ impl<'a> Call<'a> {
         let ejected = match reason {
             Some(reason) => judge(&mut lease, reason),
             // An answer that is tried again speaks against its endpoint as much as one that is passed on.
-            None => is_failure(attempt.status.get(), None) && lease.failure(),
+            None if is_failure(attempt.status.get(), None) => lease.failure(),
+            None => None,
         };
         self.waited += lease.waited();
-        if ejected {
-            self.count_ejection();
+        if let Some(cause) = ejected {
+            self.count_ejection(cause);
         }
     }
 
@@ -252,8 +253,8 @@ impl<'a> Call<'a> {
         if let Some(lease) = &mut *attempt.lease.borrow_mut() {
             if !is_failure(status, grpc_status) {
                 lease.success();
-            } else if lease.failure() {
-                self.count_ejection();
+            } else if let Some(cause) = lease.failure() {
+                self.count_ejection(cause);
             }
             self.share(attempt, lease);
         }
@@ -322,11 +323,11 @@ fn traits(head: &RequestHead<'_>) -> Traits {
     Traits { idempotent: retry::idempotent(head.method(), has_key), marked }
 }
 
-/// What the breaker learns from a failed try; true: it has set the endpoint aside.
-fn judge(lease: &mut Lease, reason: Reason) -> bool {
+/// What the breaker learns from a failed try, and why it has set the endpoint aside, if it has.
+fn judge(lease: &mut Lease, reason: Reason) -> Option<EjectionCause> {
     match (reason, reason.verdict()) {
         // The endpoint is well; this client may not call it, or asked for too much of its time.
-        (Reason::Denied | Reason::MtlsRequired | Reason::Loop | Reason::RequestTimeout, _) => false,
+        (Reason::Denied | Reason::MtlsRequired | Reason::Loop | Reason::RequestTimeout, _) => None,
         (_, Verdict::NeverDelivered) => lease.refused(),
         (_, Verdict::MaybeDelivered | Verdict::Final) => lease.failure(),
     }

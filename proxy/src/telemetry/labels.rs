@@ -54,6 +54,17 @@ pub enum PickOutcome {
     QueueFull,
 }
 
+/// Why the breaker sets an endpoint aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EjectionCause {
+    /// Answers failed one after the other.
+    Consecutive,
+    /// Fewer answers succeed than those of the other endpoints.
+    SuccessRate,
+    /// It takes no connection, or is not who it should be.
+    Unreachable,
+}
+
 /// How a balancer sees an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndpointState {
@@ -146,6 +157,19 @@ impl PickOutcome {
             Self::Empty => "empty",
             Self::Picked => "picked",
             Self::QueueFull => "queue_full",
+        }
+    }
+}
+
+impl EjectionCause {
+    pub(super) const ALL: [Self; 3] = [Self::Consecutive, Self::SuccessRate, Self::Unreachable];
+
+    /// The label's text.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Consecutive => "consecutive",
+            Self::SuccessRate => "success_rate",
+            Self::Unreachable => "unreachable",
         }
     }
 }

@@ -64,8 +64,8 @@ families! {
         "Picks of an endpoint, by how they ended";
     ENDPOINTS = "weft_balancer_endpoints" "gauge" ["state", "namespace", "service"]
         "Endpoints of a destination, by how the balancer sees them";
-    EJECTIONS = "weft_balancer_ejections_total" "counter" ["namespace", "service"]
-        "How often the breaker set an endpoint aside";
+    EJECTIONS = "weft_balancer_ejections_total" "counter" ["cause", "namespace", "service"]
+        "How often the breaker set an endpoint aside, by what for: failures one after the other (consecutive), fewer successes than the other endpoints have (success_rate), or no connection (unreachable)";
     ERRORS = "weft_proxy_errors_total" "counter" ["direction", "reason"]
         "Requests and connections that the proxy itself ended, by reason (the value of weft-proxy-error)";
     DETECTED = "weft_detected_total" "counter" ["protocol"]

@@ -22,7 +22,9 @@ mod traces;
 use std::time::Duration;
 
 pub use access_log::{AccessLog, AccessLogWriter, Entry};
-pub use labels::{Direction, EndpointState, PickOutcome, Protocol, RenewalOutcome, RetryOutcome, SpanOutcome};
+pub use labels::{
+    Direction, EjectionCause, EndpointState, PickOutcome, Protocol, RenewalOutcome, RetryOutcome, SpanOutcome,
+};
 pub use logging::{LogControl, LogError};
 pub use metrics::markdown;
 pub use observers::Observers;

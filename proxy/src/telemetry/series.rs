@@ -9,7 +9,7 @@ use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge};
 
 use super::{
     capped::{DestinationKey, HttpKey, OVERFLOW, TcpKey},
-    labels::{Direction, EndpointState, PickOutcome, Protocol, RetryOutcome},
+    labels::{Direction, EjectionCause, EndpointState, PickOutcome, Protocol, RetryOutcome},
     registry::Vecs,
 };
 
@@ -190,7 +190,7 @@ pub struct DestinationSeries {
     retries: [IntCounter; RetryOutcome::ALL.len()],
     picks: [IntCounter; PickOutcome::ALL.len()],
     endpoints: [IntGauge; EndpointState::ALL.len()],
-    ejections: IntCounter,
+    ejections: [IntCounter; EjectionCause::ALL.len()],
 }
 
 impl DestinationSeries {
@@ -202,7 +202,7 @@ impl DestinationSeries {
             retries: RetryOutcome::ALL.map(|outcome| vecs.retries.with_label_values(&labels(outcome.label()))),
             picks: PickOutcome::ALL.map(|outcome| vecs.picks.with_label_values(&labels(outcome.label()))),
             endpoints: EndpointState::ALL.map(|state| vecs.endpoints.with_label_values(&labels(state.label()))),
-            ejections: vecs.ejections.with_label_values(&[namespace, service]),
+            ejections: EjectionCause::ALL.map(|cause| vecs.ejections.with_label_values(&labels(cause.label()))),
         }
     }
 
@@ -217,8 +217,8 @@ impl DestinationSeries {
     }
 
     /// Counts an endpoint that the breaker has set aside.
-    pub fn ejected(&self) {
-        self.ejections.inc();
+    pub fn ejected(&self, cause: EjectionCause) {
+        self.ejections[cause as usize].inc();
     }
 
     /// How many endpoints are in this state now. Beyond the cap on series it says nothing: sums of several destinations
@@ -241,7 +241,9 @@ impl DestinationSeries {
         for state in EndpointState::ALL {
             let _ = vecs.endpoints.remove_label_values(&[state.label(), namespace, service]);
         }
-        let _ = vecs.ejections.remove_label_values(&[namespace, service]);
+        for cause in EjectionCause::ALL {
+            let _ = vecs.ejections.remove_label_values(&[cause.label(), namespace, service]);
+        }
     }
 }
 

@@ -202,7 +202,7 @@ fn what_a_scrape_shows_is_what_the_table_declares() {
     drop(metrics.tcp(TCP).opened());
     let destination = metrics.destination("shop", "users");
     destination.pick(PickOutcome::Picked);
-    destination.ejected();
+    destination.ejected(EjectionCause::SuccessRate);
     metrics.detected(Protocol::Tls);
     metrics.renewal(RenewalOutcome::Renewed);
     metrics.set_certificate_expiry(SystemTime::UNIX_EPOCH + Duration::from_secs(2_000_000_000));
@@ -220,6 +220,7 @@ fn words_stand_at_the_place_of_their_enum() {
     assert!(Protocol::ALL.iter().enumerate().all(|(index, word)| *word as usize == index));
     assert!(RetryOutcome::ALL.iter().enumerate().all(|(index, word)| *word as usize == index));
     assert!(PickOutcome::ALL.iter().enumerate().all(|(index, word)| *word as usize == index));
+    assert!(EjectionCause::ALL.iter().enumerate().all(|(index, word)| *word as usize == index));
     assert!(EndpointState::ALL.iter().enumerate().all(|(index, word)| *word as usize == index));
     assert!(SpanOutcome::ALL.iter().enumerate().all(|(index, word)| *word as usize == index));
     assert!(RenewalOutcome::ALL.iter().enumerate().all(|(index, word)| *word as usize == index));

@@ -2,14 +2,19 @@
 //! it is back.
 //!
 //! Seven answers that failed eject it, and so does one connection that was not taken: that endpoint serves nobody, while
-//! a failed answer may be the request's own fault.
+//! a failed answer may be the request's own fault. An endpoint that fails now and then is ejected by its success rate, if
+//! the others' is better: where all fail alike, it is not the endpoint, and to leave it out helps nobody.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
-use super::nanoseconds;
+use super::{nanoseconds, window::Window};
+use crate::telemetry::EjectionCause;
 
 /// When an endpoint is left out, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -22,11 +27,25 @@ pub struct BreakerSettings {
     pub longest_penalty: Duration,
     /// Up to this share is added by chance, so that proxies do not probe in step. Default 0.5.
     pub jitter: f64,
+    /// The share of its answers that must succeed, 0.0 (which turns this off) to 1.0. Default 0.8.
+    pub success_rate: f64,
+    /// Over how long. Default 10 s.
+    pub window: Duration,
+    /// Of how many answers at least, its own and the others'. Default 50.
+    pub answers: u32,
 }
 
 impl Default for BreakerSettings {
     fn default() -> Self {
-        Self { failures: 7, penalty: Duration::from_secs(1), longest_penalty: Duration::from_secs(60), jitter: 0.5 }
+        Self {
+            failures: 7,
+            penalty: Duration::from_secs(1),
+            longest_penalty: Duration::from_secs(60),
+            jitter: 0.5,
+            success_rate: 0.8,
+            window: Duration::from_secs(10),
+            answers: 50,
+        }
     }
 }
 
@@ -79,10 +98,14 @@ pub(super) struct Breaker {
     probing: AtomicBool,
     /// The last failure was a connection not taken.
     unreachable: AtomicBool,
+    /// Its own answers, and those of all endpoints of the destination.
+    own: Window,
+    all: Arc<Window>,
 }
 
 impl Breaker {
-    pub(super) fn new(settings: BreakerSettings) -> Self {
+    /// `all`: what the destination's endpoints count into together.
+    pub(super) fn new(settings: BreakerSettings, all: Arc<Window>) -> Self {
         Self {
             settings,
             failures: AtomicU32::new(0),
@@ -91,6 +114,8 @@ impl Breaker {
             since: AtomicU64::new(0),
             probing: AtomicBool::new(false),
             unreachable: AtomicBool::new(false),
+            own: Window::new(settings.window),
+            all,
         }
     }
 
@@ -124,28 +149,49 @@ impl Breaker {
     }
 
     /// A request succeeded: whatever was held against the endpoint is forgotten.
-    pub(super) fn success(&self) {
+    pub(super) fn success(&self, now: Duration) {
+        self.count(true, now);
         if self.failures.load(Relaxed) != 0 {
             self.failures.store(0, Relaxed);
         }
         if self.until.load(Relaxed) != 0 {
             self.penalties.store(0, Relaxed);
+            self.own.forget();
             self.unreachable.store(false, Relaxed);
             self.until.store(0, Relaxed);
         }
     }
 
-    /// An answer failed. Returns whether a penalty began.
-    pub(super) fn failure(&self, admission: Admission, now: Duration) -> bool {
+    /// An answer failed. Returns why a penalty began, if one did.
+    pub(super) fn failure(&self, admission: Admission, now: Duration) -> Option<EjectionCause> {
+        self.count(false, now);
         let failures = self.failures.fetch_add(1, Relaxed).saturating_add(1);
-        let enough = admission == Admission::Probe || failures >= self.settings.failures;
-        enough && self.eject(admission, false, now)
+        let in_a_row = admission == Admission::Probe || failures >= self.settings.failures;
+        let cause = if in_a_row { EjectionCause::Consecutive } else { EjectionCause::SuccessRate };
+        let enough = in_a_row || self.is_worse_than_others(now);
+        (enough && self.eject(admission, false, now)).then_some(cause)
     }
 
-    /// A connection was not taken. Returns whether a penalty began.
-    pub(super) fn refused(&self, admission: Admission, now: Duration) -> bool {
+    /// A connection was not taken. Returns why a penalty began, if one did.
+    pub(super) fn refused(&self, admission: Admission, now: Duration) -> Option<EjectionCause> {
         self.failures.fetch_add(1, Relaxed);
-        self.eject(admission, true, now)
+        self.eject(admission, true, now).then_some(EjectionCause::Unreachable)
+    }
+
+    fn count(&self, success: bool, now: Duration) {
+        self.own.count(success, now);
+        self.all.count(success, now);
+    }
+
+    /// Whether too few of its answers succeed, and enough of the others'.
+    fn is_worse_than_others(&self, now: Duration) -> bool {
+        let BreakerSettings { success_rate, answers, .. } = self.settings;
+        let own = self.own.answers(now);
+        if own.total() < answers.into() || own.success_rate() >= success_rate {
+            return false;
+        }
+        let others = self.all.answers(now).without(own);
+        others.total() >= answers.into() && others.success_rate() >= success_rate
     }
 
     /// The probe, if it was one, is over.
@@ -190,60 +236,4 @@ pub(super) enum Admission {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(milliseconds: u64) -> Duration {
-        Duration::from_millis(milliseconds)
-    }
-
-    #[test]
-    fn seven_failures_in_a_row_eject_and_six_do_not() {
-        let breaker = Breaker::new(BreakerSettings::default());
-        assert!((0..6).all(|_| !breaker.failure(Admission::Usual, at(1))));
-        assert_eq!(breaker.standing(at(1)), Standing::Ready);
-        breaker.success();
-        assert!((0..6).all(|_| !breaker.failure(Admission::Usual, at(1))));
-        assert_eq!(breaker.standing(at(1)), Standing::Ready, "a success in between counts from anew");
-        assert!(breaker.failure(Admission::Usual, at(1)));
-        assert_eq!(breaker.standing(at(1)), Standing::Ejected);
-    }
-
-    #[test]
-    fn one_refused_connection_ejects() {
-        let breaker = Breaker::new(BreakerSettings::default());
-        breaker.refused(Admission::Usual, at(1));
-        assert_eq!(breaker.standing(at(1)), Standing::Unreachable { resting: true });
-        assert_eq!(breaker.standing(at(101)), Standing::Unreachable { resting: false });
-    }
-
-    #[test]
-    fn one_probe_at_a_time_follows_the_penalty() {
-        let breaker = Breaker::new(BreakerSettings::default());
-        breaker.refused(Admission::Usual, at(1));
-        let after = at(1_502);
-        assert_eq!(breaker.standing(after), Standing::Due);
-        assert_eq!(breaker.admit(after), Some(Admission::Probe));
-        assert_eq!(breaker.admit(after), None);
-        breaker.release(Admission::Probe);
-        assert_eq!(breaker.admit(after), Some(Admission::Probe), "a cancelled probe gives its turn back");
-        breaker.success();
-        breaker.release(Admission::Probe);
-        assert_eq!(breaker.standing(after), Standing::Ready);
-    }
-
-    #[test]
-    fn stragglers_do_not_make_a_penalty_longer() {
-        let breaker = Breaker::new(BreakerSettings::default());
-        assert_eq!((0..40).filter(|_| breaker.refused(Admission::Usual, at(1))).count(), 1);
-        assert_eq!(breaker.standing(at(1_502)), Standing::Due);
-    }
-
-    #[test]
-    fn penalties_double_up_to_the_longest() {
-        let settings = BreakerSettings::default();
-        let seconds: Vec<_> = [0, 1, 2, 5, 6, 40].map(|past| settings.penalty(past, 0.0).as_secs()).into();
-        assert_eq!(seconds, [1, 2, 4, 32, 60, 60]);
-        assert_eq!(settings.penalty(40, 1.0), Duration::from_secs(90));
-    }
-}
+mod tests;
