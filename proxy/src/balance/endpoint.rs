@@ -44,6 +44,8 @@ pub struct EndpointSpec {
     pub node_local: bool,
     /// `namespace/name` of the pod, or empty.
     pub pod: Arc<str>,
+    /// Another zone's: for when those nearby are short or slow. Decided by [`Locality`](super::Locality).
+    pub far: bool,
 }
 
 impl TryFrom<EndpointView> for EndpointSpec {
@@ -61,6 +63,7 @@ impl TryFrom<EndpointView> for EndpointSpec {
             terminating: view.terminating,
             node_local: view.node_local,
             pod: view.pod.into(),
+            far: false,
         })
     }
 }

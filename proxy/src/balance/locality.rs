@@ -1,7 +1,8 @@
 //! Which of a destination's endpoints are used from where this proxy's pod runs.
 //!
 //! The rules are kube-proxy's, so that a meshed client goes where an unmeshed one would (Kubernetes:
-//! `internalTrafficPolicy`, topology hints, `trafficDistribution`). What is left is balanced as if there were no others.
+//! `internalTrafficPolicy`, topology hints, `trafficDistribution`), with one difference: who is passed over because of a
+//! hint is not forgotten, but kept for when those nearby are short or slow (`set`). kube-proxy cannot see that they are.
 
 use std::sync::Arc;
 
@@ -31,7 +32,8 @@ impl Locality {
     /// The endpoints that are used from here.
     ///
     /// Those that are only for their own node's clients are for no others, so there may be none. Otherwise there are some
-    /// as long as there are any: hints count only if every endpoint has one and one names this place.
+    /// as long as there are any: hints count only if every endpoint has one and one names this place. Those whose hints name
+    /// other places only are marked as far.
     pub fn near(&self, mut specs: Vec<EndpointSpec>) -> Vec<EndpointSpec> {
         let only_own_node = specs.iter().any(|spec| spec.node_local) && !self.node.is_empty();
         if only_own_node {
@@ -48,9 +50,9 @@ impl Locality {
             specs.iter().all(|spec| !hints(spec).is_empty()) && specs.iter().any(names_here)
         };
         if hinted(|spec| &spec.node_hints, &self.node) {
-            specs.retain(|spec| spec.node_hints.iter().any(|hint| **hint == *self.node));
+            specs.iter_mut().for_each(|spec| spec.far = spec.node_hints.iter().all(|hint| **hint != *self.node));
         } else if hinted(|spec| &spec.zone_hints, &self.zone) {
-            specs.retain(|spec| spec.zone_hints.iter().any(|hint| **hint == *self.zone));
+            specs.iter_mut().for_each(|spec| spec.far = spec.zone_hints.iter().all(|hint| **hint != *self.zone));
         }
         specs
     }
@@ -81,6 +83,7 @@ mod tests {
             terminating: false,
             node_local: false,
             pod: "".into(),
+            far: false,
         }
     }
 
@@ -90,7 +93,8 @@ mod tests {
     }
 
     fn near(specs: &[EndpointSpec]) -> Vec<u16> {
-        here().near(specs.to_vec()).iter().map(|spec| spec.addr.0.port()).collect()
+        let all = here().near(specs.to_vec());
+        all.iter().filter(|spec| !spec.far).map(|spec| spec.addr.0.port()).collect()
     }
 
     #[test]
@@ -148,10 +152,13 @@ mod tests {
         ) {
             let locality = Locality { node: node.as_str().into(), zone: zone.as_str().into() };
             let left = locality.near(specs.clone());
+            let kept = left.len();
+            let left: Vec<_> = left.into_iter().filter(|spec| !spec.far).collect();
             prop_assert!(!left.is_empty());
             let serving = specs.iter().any(|spec| !spec.terminating);
             let usable = || specs.iter().filter(|spec| spec.terminating != serving);
             let all: Vec<_> = usable().cloned().collect();
+            prop_assert_eq!(kept, all.len(), "who is far is kept");
             let by_node: Vec<_> = usable().filter(|spec| spec.node_hints.contains(&node)).cloned().collect();
             let by_zone: Vec<_> = usable().filter(|spec| spec.zone_hints.contains(&zone)).cloned().collect();
             prop_assert!([all, by_node, by_zone].contains(&left), "all of them, or all that name this place: {left:?}");

@@ -51,8 +51,7 @@ use self::{
     choice::Choice,
     endpoint::Shared,
     queue::Place,
-    sample::{Pair, sample},
-    set::Set,
+    set::{Drawn, Set},
     window::Window,
 };
 use crate::error::Reason;
@@ -175,20 +174,17 @@ impl Balancer {
     /// [`PickError`] says whether it is worth waiting.
     pub fn pick(&self, skip: &[u64]) -> Result<Lease, PickError> {
         let set = self.set.load();
-        if set.entries.is_empty() {
+        if set.is_empty() {
             return Err(if self.answered() { PickError::Empty } else { PickError::Unanswered });
         }
         let now = Instant::now();
-        if let Some(lease) = self.quick(&set, skip, now) {
+        let near = set.near.admitted(skip, now);
+        if let Some(lease) = begin(self.spilled(&set, near, skip, now), now).or_else(|| begin(near, now)) {
             return Ok(lease);
         }
-        Choice::ORDER
-            .into_iter()
-            .find_map(|choice| {
-                let pair = sample(set.entries.iter().filter(|entry| choice.admits(&entry.endpoint, skip, now)));
-                self.lease(&set, pair, now)
-            })
-            .ok_or(PickError::AllEjected)
+        let groups = [&set.near, &set.far];
+        let mut all = Choice::ORDER.into_iter().flat_map(|choice| groups.map(|group| group.draw(choice, skip, now)));
+        all.find_map(|drawn| begin(drawn, now)).ok_or(PickError::AllEjected)
     }
 
     /// Like [`Self::pick`], but waits until `deadline` for an endpoint that takes requests.
@@ -223,7 +219,7 @@ impl Balancer {
     pub fn counts(&self) -> Counts {
         let now = Instant::now();
         let mut counts = Counts::default();
-        for entry in &self.set.load().entries {
+        for entry in self.set.load().entries() {
             match entry.endpoint.standing(now) {
                 Standing::Ready => counts.ready += 1,
                 Standing::Ejected | Standing::Unreachable { .. } => counts.ejected += 1,
@@ -235,30 +231,26 @@ impl Balancer {
 
     /// The endpoints as they are now, for `/config` and for who closes links to those that are gone.
     pub fn endpoints(&self) -> Vec<Arc<Endpoint>> {
-        self.set.load().entries.iter().map(|entry| Arc::clone(&entry.endpoint)).collect()
+        self.set.load().entries().map(|entry| Arc::clone(&entry.endpoint)).collect()
     }
 
-    /// Two by chance: all that is needed while none is ejected.
-    fn quick(&self, set: &Set, skip: &[u64], now: Instant) -> Option<Lease> {
-        let (first, second) = set.two_by_chance()?;
-        let fit = |index: usize| {
-            let entry = set.entries.get(index)?;
-            Choice::Admitted.admits(&entry.endpoint, skip, now).then_some(entry)
-        };
-        let pair = Pair::Two(fit(first)?, fit(second)?);
-        self.lease(set, pair, now)
+    /// Far endpoints, if the better one of those nearby costs so much more.
+    fn spilled<'a>(&self, set: &'a Set, near: Drawn<'_>, skip: &[u64], now: Instant) -> Drawn<'a> {
+        let [Some(near), _] = near else { return [None, None] };
+        if set.far.is_empty() {
+            return [None, None];
+        }
+        let drawn = set.far.admitted(skip, now);
+        match drawn {
+            [Some(far), _] if far.takes_over(near, self.settings.load.default_rtt, now) => drawn,
+            _ => [None, None],
+        }
     }
+}
 
-    /// The better of the two, or the other when its probe went to someone else in the meantime.
-    fn lease(&self, set: &Set, pair: Pair<'_>, now: Instant) -> Option<Lease> {
-        let (better, worse) = match pair {
-            Pair::None => return None,
-            Pair::One(only) => (only, None),
-            Pair::Two(first, second) if set.prefers_first(first, second, now) => (first, Some(second)),
-            Pair::Two(first, second) => (second, Some(first)),
-        };
-        [Some(better), worse].into_iter().flatten().find_map(|entry| Lease::begin(&entry.endpoint, now))
-    }
+/// The better of the two, or the other when its probe went to someone else in the meantime.
+fn begin(drawn: Drawn<'_>, now: Instant) -> Option<Lease> {
+    drawn.into_iter().flatten().find_map(|entry| Lease::begin(&entry.endpoint, now))
 }
 
 /// Time since the epoch in the unit of the atomics.

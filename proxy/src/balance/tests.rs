@@ -3,7 +3,10 @@ use std::{collections::HashSet, net::SocketAddr, time::Duration};
 use proptest::prelude::*;
 use tokio::time::{Instant, advance};
 
-use super::*;
+use super::{
+    sample::{Pair, sample},
+    *,
+};
 use crate::address::EndpointAddr;
 
 fn spec(port: u16) -> EndpointSpec {
@@ -22,6 +25,7 @@ fn weighted(port: u16, weight: u32) -> EndpointSpec {
         terminating: false,
         node_local: false,
         pod: "".into(),
+        far: false,
     }
 }
 
@@ -188,6 +192,63 @@ fn when_all_answers_fail_the_breaker_steps_aside() {
     assert_eq!(held.len(), 10);
 }
 
+/// Two endpoints in this zone, 1 and 2, and two in another, 3 and 4.
+fn two_zones() -> Balancer {
+    balancer([spec(1), spec(2), far(3), far(4)])
+}
+
+fn far(port: u16) -> EndpointSpec {
+    EndpointSpec { far: true, ..spec(port) }
+}
+
+/// So many requests one after the other, which take so long in this zone and 5 ms in the other; how many went there.
+async fn spilled(balancer: &Balancer, requests: usize, nearby: Duration) -> usize {
+    let mut spilled = 0;
+    for _ in 0..requests {
+        let mut lease = balancer.pick(&[]).unwrap();
+        let is_far = port(&lease) > 2;
+        advance(if is_far { Duration::from_millis(5) } else { nearby }).await;
+        lease.success();
+        spilled += usize::from(is_far);
+    }
+    spilled
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_stay_in_their_zone_while_it_does_well() {
+    assert_eq!(spilled(&two_zones(), 5_000, Duration::from_millis(20)).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_leave_a_zone_that_is_slow_and_come_back() {
+    let balancer = two_zones();
+    let away = spilled(&balancer, 200, Duration::from_secs(2)).await;
+    assert!(away > 190, "{away} of 200");
+    advance(Duration::from_secs(60)).await;
+    spilled(&balancer, 10, Duration::from_millis(2)).await;
+    assert_eq!(spilled(&balancer, 200, Duration::from_millis(2)).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_zone_is_too_short_for_leaves_it() {
+    let balancer = two_zones();
+    spilled(&balancer, 10, Duration::from_millis(20)).await;
+    let held: Vec<_> = (0..40).map(|_| balancer.pick(&[]).unwrap()).collect();
+    let away = held.iter().filter(|lease| port(lease) > 2).count();
+    assert!((4..=14).contains(&away), "{away} of 40 at once");
+}
+
+#[test]
+fn a_zone_whose_endpoints_are_ejected_or_tried_already_is_left() {
+    let balancer = two_zones();
+    let skip = [endpoint(&balancer, 1).id, endpoint(&balancer, 2).id];
+    assert!((0..20).all(|_| port(&balancer.pick(&skip).unwrap()) > 2), "a retry goes where it has not been");
+    refuse(&balancer, 1);
+    refuse(&balancer, 2);
+    assert!((0..20).all(|_| port(&balancer.pick(&[]).unwrap()) > 2));
+    assert_eq!(balancer.counts(), Counts { ready: 2, ejected: 2, probing: 0 });
+}
+
 #[tokio::test(start_paused = true)]
 async fn when_nobody_takes_connections_one_request_at_a_time_tries_after_a_pause() {
     let balancer = balancer([spec(1)]);
@@ -255,10 +316,10 @@ proptest! {
         let balancer = balancer((1..).zip(&weights).map(|(port, weight)| weighted(port, *weight)));
         let set = balancer.set.load();
         for _ in 0..50 {
-            if let Some((first, second)) = set.two_by_chance() {
+            if let Some((first, second)) = set.near.two_by_chance() {
                 prop_assert!(first != second && first < weights.len() && second < weights.len());
             }
-            let Pair::Two(first, second) = sample(set.entries.iter()) else { panic!("two of {}", weights.len()) };
+            let Pair::Two(first, second) = sample(set.near.entries.iter()) else { panic!("two of {}", weights.len()) };
             prop_assert!(first.endpoint.id != second.endpoint.id);
         }
     }

@@ -181,6 +181,7 @@ impl Picture {
                 terminating: false,
                 node_local: false,
                 pod: format!("{}/{}", view.namespace, view.pod).into(),
+                far: false,
             }]);
         }
         self.changed.targets = true;

@@ -207,8 +207,9 @@ fn endpoints_are_used_by_where_the_control_plane_says_that_the_pod_runs() {
     let views = vec![hinted("10.0.0.1:8080", "a"), hinted("10.0.0.2:8080", "b")];
     feed(&mut picture, (Key::Endpoints(destination(USERS)), Resource::Endpoints(views))).unwrap();
     let used = |picture: &Picture| {
-        let backend = picture.backends.all().next().unwrap().balancer.endpoints();
-        backend.iter().map(|endpoint| endpoint.addr.0.to_string()).collect::<Vec<_>>()
+        let balancer = &picture.backends.all().next().unwrap().balancer;
+        let picked = (0..50).map(|_| balancer.pick(&[]).unwrap().endpoint().addr.0.to_string());
+        picked.collect::<std::collections::BTreeSet<_>>().into_iter().collect::<Vec<_>>()
     };
     assert_eq!(used(&picture).len(), 2, "the locality is not known yet");
     let inbound = weft_api::InboundView { zone: "b".into(), ..Default::default() };
