@@ -27,6 +27,12 @@ enum Command {
         /// The file that ids of requests are appended to.
         #[arg(long, env = "RECORD")]
         record: Option<PathBuf>,
+        /// Whom a request for /chain is passed on to, as host:port; nobody: it fails with 503.
+        #[arg(long)]
+        next: Option<String>,
+        /// Requests for /work/MILLISECONDS that are worked on at a time; further ones wait.
+        #[arg(long, default_value_t = 4)]
+        capacity: usize,
     },
     /// Sends requests and prints, as one JSON object, what became of them.
     Load {
@@ -47,6 +53,9 @@ enum Command {
         /// What a request looks like.
         #[arg(long, value_enum, default_value = "http1")]
         protocol: app::Protocol,
+        /// What is asked for.
+        #[arg(long, default_value = "/load")]
+        path: String,
         /// Stop when standard input ends.
         #[arg(long)]
         until_eof: bool,
@@ -114,6 +123,19 @@ enum Command {
         /// Where to, as host:port.
         target: String,
     },
+    /// Keeps connections open on which it says nothing, and opens another for each that ends.
+    Flood {
+        /// Where to, as host:port.
+        target: String,
+        /// How many.
+        #[arg(long, default_value_t = 100)]
+        connections: usize,
+        /// For how long.
+        #[arg(long, default_value_t = 5.0)]
+        seconds: f64,
+    },
+    /// Pulls the cable of the pod that it runs in.
+    Unplug,
     /// Opens a connection of bytes and exchanges a word a second until the time is over; prints how often that worked.
     Hold {
         /// Where to, as host:port.
@@ -130,10 +152,12 @@ enum Command {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     match Command::parse() {
-        Command::Serve { http, echo, greet, record } => app::serve(http, (echo, greet), record).await,
-        Command::Load { target, seconds, clients, pause_ms, rate, protocol, until_eof } => {
+        Command::Serve { http, echo, greet, record, next, capacity } => {
+            app::serve(http, (echo, greet), app::Serve { record, next, capacity }).await
+        }
+        Command::Load { target, seconds, clients, pause_ms, rate, protocol, path, until_eof } => {
             let pace = rate.map_or(app::Pace::Pause(Duration::from_millis(pause_ms)), app::Pace::Rate);
-            let load = app::Load { target, time: Duration::from_secs_f64(seconds), clients, pace, protocol };
+            let load = app::Load { target, path, time: Duration::from_secs_f64(seconds), clients, pace, protocol };
             let stop = CancellationToken::new();
             if until_eof {
                 cancel_at_eof(stop.clone());
@@ -153,6 +177,10 @@ async fn main() -> anyhow::Result<()> {
         Command::Capture { needle, seconds } => print(&app::capture(&needle, Duration::from_secs_f64(seconds))?),
         Command::Silent { target, seconds } => app::silent(&target, Duration::from_secs_f64(seconds)).await,
         Command::Trickle { target } => print(&app::trickle(&target).await?),
+        Command::Flood { target, connections, seconds } => {
+            print(&app::flood(&target, connections, Duration::from_secs_f64(seconds)).await)
+        }
+        Command::Unplug => app::unplug().await,
         Command::Hold { target, seconds, after } => {
             let (time, after) = (Duration::from_secs_f64(seconds), Duration::from_secs_f64(after));
             print(&app::hold(&target, time, after).await?)

@@ -78,9 +78,14 @@ impl Mesh {
         pods.into_iter().filter(|pod| pod.name.starts_with("app-")).collect()
     }
 
+    /// What the replicas have written down: a line for each request that reached one of them.
+    pub fn record(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("record")).unwrap_or_default()
+    }
+
     /// How often each id was delivered to any replica.
     pub fn deliveries(&self) -> std::collections::HashMap<String, usize> {
-        let text = std::fs::read_to_string(self.folder.path().join("record")).unwrap_or_default();
+        let text = self.record();
         let mut deliveries = std::collections::HashMap::new();
         for id in text.lines().filter_map(|line| Some(line.split_once(" POST ")?.1)) {
             *deliveries.entry(id.to_owned()).or_default() += 1;

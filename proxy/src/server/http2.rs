@@ -1,4 +1,7 @@
 //! A server that speaks HTTP/2 in the clear: one connection per worker carries all requests, by the h2 crate.
+//!
+//! It is not pinged: gRPC servers send clients away that ping more often than every five minutes (gRFC A8,
+//! `too_many_pings`). A machine that is gone is found by the kernel ([`Liveness`](crate::socket::Liveness)).
 
 use std::{
     cell::RefCell,

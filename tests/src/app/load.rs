@@ -12,10 +12,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{one::Client, unary};
 
+/// Failures that are told in words.
+const MOST_TOLD: usize = 20;
+
 /// What is sent.
 pub struct Load {
     /// host:port.
     pub target: String,
+    /// The path; its answer holds the request's id.
+    pub path: String,
     /// For how long at most.
     pub time: Duration,
     /// Clients beside each other.
@@ -54,6 +59,8 @@ pub struct Report {
     failed_posts: u64,
     /// Ids of POSTs (all calls of gRPC are) that were answered with success.
     posted: Vec<String>,
+    /// Of all that failed, the id and when (microseconds since 1970).
+    failed: Vec<(String, u64)>,
     /// Of the first failures, what they were and when.
     failures: Vec<String>,
     /// The slowest answer, in milliseconds; at a constant rate counted from when the request was due.
@@ -68,8 +75,12 @@ impl Load {
         let run = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         for number in 0..self.clients {
             let due = Due::new(self.pace, start, (number, self.clients));
-            let sender =
-                Sender { target: self.target.clone(), protocol: self.protocol, id: format!("{run:x}-{number}") };
+            let sender = Sender {
+                target: self.target.clone(),
+                path: self.path.clone(),
+                protocol: self.protocol,
+                id: format!("{run:x}-{number}"),
+            };
             let (stop, end) = (stop.clone(), start + self.time);
             clients.spawn(sender.run(due, move |now| now >= end || stop.is_cancelled()));
         }
@@ -79,8 +90,9 @@ impl Load {
             whole.failed_gets += report.failed_gets;
             whole.failed_posts += report.failed_posts;
             whole.posted.extend(report.posted);
+            whole.failed.extend(report.failed);
             whole.failures.extend(report.failures);
-            whole.failures.truncate(20);
+            whole.failures.truncate(MOST_TOLD);
             whole.slowest_ms = whole.slowest_ms.max(report.slowest_ms);
         }
         whole
@@ -123,6 +135,7 @@ impl Due {
 /// One client.
 struct Sender {
     target: String,
+    path: String,
     protocol: Protocol,
     id: String,
 }
@@ -147,6 +160,8 @@ impl Sender {
                     *(if post { &mut report.failed_posts } else { &mut report.failed_gets }) += 1;
                     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
                     report.failures.push(format!("{now} {id}: {error:#}"));
+                    report.failures.truncate(MOST_TOLD);
+                    report.failed.push((id, u64::try_from(now).unwrap_or(u64::MAX)));
                 }
             }
             report.slowest_ms = report.slowest_ms.max(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
@@ -162,7 +177,7 @@ impl Sender {
             unary::call(&self.target, id)?
         } else {
             let (method, body) = if post { ("POST", format!("order {id}")) } else { ("GET", String::new()) };
-            let request = Request::builder().method(method).uri(format!("http://{}/load", self.target));
+            let request = Request::builder().method(method).uri(format!("http://{}{}", self.target, self.path));
             request.header("x-id", id).body(Full::from(Bytes::from(body)))?
         };
         self.check(client.send(request).await?, id).await

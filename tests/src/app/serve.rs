@@ -25,18 +25,29 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
+    sync::Semaphore,
     task::{JoinSet, LocalSet},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::unary;
+use super::{one::Client, unary};
 
 /// How long what is in flight may take once the app is told to end.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long it goes on as before once it is told to end. A request that meets a connection which the app closes at that
 /// instant has failed: no proxy can know that the app has not read it. So an app that is to lose none lets the word spread.
 const NOTICE: Duration = Duration::from_millis(500);
+
+/// What an app is started with.
+pub struct Serve {
+    /// The file that ids of requests are appended to.
+    pub record: Option<PathBuf>,
+    /// Whom a request for /chain is passed on to.
+    pub next: Option<String>,
+    /// Requests for /work that are worked on at a time.
+    pub capacity: usize,
+}
 
 /// What every request knows of the app.
 #[derive(Clone)]
@@ -45,17 +56,25 @@ struct App {
     pod: Arc<str>,
     /// Cancelled: nothing new is taken, though the process stays.
     closed: CancellationToken,
+    next: Option<Arc<str>>,
+    capacity: Arc<Semaphore>,
 }
 
 /// Serves until it is killed.
 pub async fn serve(
     http: SocketAddr,
     (echo, greet): (SocketAddr, SocketAddr),
-    record: Option<PathBuf>,
+    Serve { record, next, capacity }: Serve,
 ) -> anyhow::Result<()> {
     let record = record.map(|path| OpenOptions::new().create(true).append(true).open(path)).transpose()?;
     let pod = std::env::var("POD_NAME").unwrap_or_default().into();
-    let app = App { record: Arc::new(record), pod, closed: CancellationToken::new() };
+    let app = App {
+        record: Arc::new(record),
+        pod,
+        closed: CancellationToken::new(),
+        next: next.map(Into::into),
+        capacity: Arc::new(Semaphore::new(capacity)),
+    };
     let (http, echo, greet) =
         (TcpListener::bind(http).await?, TcpListener::bind(echo).await?, TcpListener::bind(greet).await?);
     let mut connections = JoinSet::new();
@@ -126,6 +145,13 @@ async fn answer(request: Request<Incoming>, client: SocketAddr, app: App) -> std
     if let Some(milliseconds) = path.strip_prefix("/slow/").and_then(|text| text.parse().ok()) {
         tokio::time::sleep(Duration::from_millis(milliseconds)).await;
     }
+    if path == "/chain" {
+        return Ok(app.pass_on(&parts).await);
+    }
+    if let Some(milliseconds) = path.strip_prefix("/work/").and_then(|text| text.parse().ok()) {
+        let _place = app.capacity.acquire().await;
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+    }
     let status = path.strip_prefix("/status/").and_then(|text| text.parse().ok());
     let status = status.and_then(|code: u16| StatusCode::from_u16(code).ok()).unwrap_or(StatusCode::OK);
     if let Some(size) = path.strip_prefix("/bytes/").and_then(|text| text.parse().ok()) {
@@ -158,6 +184,18 @@ fn seen(parts: &http::request::Parts, body: &[u8], client: SocketAddr, pod: &str
 }
 
 impl App {
+    /// The answer of the next in the chain; the last one has none, and fails.
+    async fn pass_on(&self, parts: &http::request::Parts) -> Answer {
+        let id = parts.headers.get("x-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+        let status = match &self.next {
+            None => Err(StatusCode::SERVICE_UNAVAILABLE),
+            Some(next) => next_in_chain(next, id).await.map_err(|_| StatusCode::BAD_GATEWAY),
+        };
+        let mut response = Response::new(Full::from(id.to_owned()).boxed_unsync());
+        *response.status_mut() = status.unwrap_or_else(|status| status);
+        response
+    }
+
     /// Writes down that a request with an id has come.
     fn note(&self, parts: &http::request::Parts) {
         let (Some(id), Some(mut file)) = (parts.headers.get("x-id"), self.record.as_ref().as_ref()) else { return };
@@ -166,6 +204,12 @@ impl App {
         // One write to a file that is appended to: the lines of several pods do not mix.
         let _ = file.write_all(line.as_bytes());
     }
+}
+
+async fn next_in_chain(next: &str, id: &str) -> anyhow::Result<StatusCode> {
+    let request = Request::get(format!("http://{next}/chain")).header("x-id", id);
+    let response = Client::connect(next, false).await?.send(request.body(Full::default())?).await?;
+    Ok(response.status())
 }
 
 async fn serve_echo(io: TcpStream) {

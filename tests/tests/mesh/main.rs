@@ -8,6 +8,7 @@
 mod discovery;
 mod ending;
 mod faults;
+mod floods;
 mod harness;
 mod identity;
 mod observed;
@@ -15,3 +16,6 @@ mod patience;
 mod policy;
 mod protocols;
 mod settings;
+mod soak;
+mod storms;
+mod vanished;
