@@ -1,8 +1,6 @@
 //! Descriptors run out: accepting waits, nothing is lost, and it goes on when there are some again. Alone in its process,
 //! as the limit is the process's.
 
-#![expect(clippy::unwrap_used, reason = "a test panics when it fails")]
-
 use std::{cell::RefCell, fs::File, net::Ipv4Addr, num::NonZeroUsize, rc::Rc, time::Duration};
 
 use tokio::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weft_sandbox::Running;
+use weft_sandbox::{Pod, Running};
 
 use crate::harness::{Mesh, assert_nothing_lost, eventually, mesh_of_proxies, mesh_with};
 
@@ -17,15 +17,31 @@ async fn a_flood_of_handshakes_leaves_other_peers_theirs() {
     let mesh = mesh_of_proxies(1, &[("WEFT_MESH_IDLE", "100ms")]).await;
     let replica = mesh.replicas().await.remove(0);
     let mut flood = flood(&mesh, &format!("{}:4143", replica.address), "200").await;
-    let refused =
-        || async { mesh.metric(&replica, "weft_proxy_errors_total", &["inbound", "overloaded"]).await > 100.0 };
-    eventually(Duration::from_secs(20), "the flood is refused", refused).await;
+    eventually(Duration::from_secs(20), "the flood is refused", || is_refused(&mesh, &replica)).await;
     let load = ["load", "app:8080", "--seconds", "6", "--clients", "20", "--pause-ms", "250"];
     let report = mesh.run("client", &load).await;
     assert_nothing_lost(&mesh, &report, false);
     // Waiting for a place that a silent peer gives back after two seconds leaves 60 of 480.
     assert!(report["requests"].as_u64().unwrap() > 200, "{report}");
     flood.signal(9).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_flood_from_outside_of_the_mesh_leaves_peers_their_connections() {
+    let limits =
+        [("WEFT_CONNECTION_LIMIT", "100"), ("WEFT_CLIENT_CONNECTION_LIMIT", "50"), ("WEFT_MESH_IDLE", "100ms")];
+    let mesh = mesh_of_proxies(1, &limits).await;
+    let replica = mesh.replicas().await.remove(0);
+    let mut flood = flood(&mesh, &format!("{}:8080", replica.address), "200").await;
+    eventually(Duration::from_secs(20), "the flood is refused", || is_refused(&mesh, &replica)).await;
+    let load = ["load", "app:8080", "--seconds", "6", "--clients", "20", "--pause-ms", "250"];
+    let report = mesh.run("client", &load).await;
+    assert_nothing_lost(&mesh, &report, false);
+    flood.signal(9).await.unwrap();
+}
+
+async fn is_refused(mesh: &Mesh, replica: &Pod) -> bool {
+    mesh.metric(replica, "weft_proxy_errors_total", &["inbound", "overloaded"]).await > 100.0
 }
 
 #[tokio::test]
