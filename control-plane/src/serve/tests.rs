@@ -36,6 +36,11 @@ struct Rig {
 
 impl Rig {
     fn new(max_subscriptions: usize) -> Self {
+        Self::letting_in(1_000_000, max_subscriptions)
+    }
+
+    /// So many streams a second; who would wait longer than ten seconds is sent away.
+    fn letting_in(admitted_per_second: u32, max_subscriptions: usize) -> Self {
         let folder = TempDir::new().unwrap();
         let identity = SpiffeId::control_plane("cluster.local", "weft").unwrap();
         let leaf_lifetime = Duration::from_secs(3600);
@@ -45,11 +50,8 @@ impl Rig {
         let hub = HubSettings { mesh: mesh(), trust: authority.trust().borrow().clone(), max_subscriptions };
         let hub = Hub::new(hub, metrics.clone());
         hub.change(vec![Event::Reset(objects(SHOP))]);
-        let settings = ServiceSettings {
-            admitted_per_second: 1_000_000,
-            admission_wait: Duration::from_secs(10),
-            certificates_per_peer: 5,
-        };
+        let settings =
+            ServiceSettings { admitted_per_second, admission_wait: Duration::from_secs(10), certificates_per_peer: 5 };
         let shutdown = Shutdown::default();
         let proofs = Proofs::JoinTokens(folder.path().to_owned());
         let services = Services::new(hub.clone(), authority, proofs, settings, shutdown.clone());
@@ -253,6 +255,19 @@ async fn two_hundred_streams_are_told_of_what_was_made_once() {
     .await
     .expect("streams leave");
     assert_eq!(rig.hub.live_topics(), 2, "what nobody wants is not kept: cluster and bundle remain");
+}
+
+#[tokio::test]
+async fn who_may_not_join_takes_nobody_s_turn() {
+    let rig = Rig::letting_in(1, 100);
+    let stranger = async || {
+        let mut stranger = rig.connect("users").await;
+        stranger.hello("users-a", "orders", &[]).await;
+        stranger.ends_with().await
+    };
+    let refused = futures_util::future::join_all((0..20).map(|_| stranger())).await;
+    assert!(refused.iter().all(|code| *code == Code::PermissionDenied), "{refused:?}");
+    rig.proxy(&[]).await.until_synced().await;
 }
 
 #[tokio::test]
