@@ -129,9 +129,8 @@ async fn explain(client: &Client, error: &kube::Error) -> String {
     match status.code {
         403 => format!("{said}\nbind the ClusterRole weft-tap to the user, in that namespace or for all of them"),
         404 if !is_served(client).await => {
-            format!(
-                "tap is not installed: the same `weft install` again, with --tap (docs/kubernetes.md says what that costs)"
-            )
+            "tap is not installed: the same `weft install` again, with --tap (docs/kubernetes.md says what that costs)"
+                .to_owned()
         }
         503 => format!("{said}\n`kubectl get apiservice {VERSION}.{GROUP}` says why the control plane cannot be asked"),
         _ => said,
