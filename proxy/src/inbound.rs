@@ -11,6 +11,7 @@ use std::{net::SocketAddr, pin::pin, rc::Rc};
 
 use tokio::{net::TcpStream, time::Instant};
 use tracing::debug;
+use weft_api::AppProtocol;
 
 use crate::{
     access::Caller,
@@ -19,7 +20,7 @@ use crate::{
     client,
     error::{Reason, chain},
     listen::{Connection, OriginalDestination},
-    mesh::{Incoming, Link, Refusal},
+    mesh::{Incoming, Link, Protocol, Refusal},
     origin::{AppTarget, Origin},
     server::{self, Delivery},
     tcp,
@@ -116,6 +117,9 @@ pub fn admit(worker: &Rc<Worker>, incoming: Incoming, address: SocketAddr, calle
         return refuse(&incoming, Refusal::Loop);
     }
     let Some(policy) = shared.directory.inbound().port(port) else { return refuse(&incoming, Refusal::NotDelivered) };
+    if evades(policy.protocol, incoming.open.protocol) {
+        return refuse(&incoming, Refusal::Unsupported);
+    }
     let client = incoming.stream.peer();
     let access =
         caller.map(|caller| worker.inbound_access(&policy, caller, incoming.open.protocol)).unwrap_or_default();
@@ -138,4 +142,11 @@ pub fn admit(worker: &Rc<Worker>, incoming: Incoming, address: SocketAddr, calle
     let delivery =
         Delivery { client, counted, access, permit: Some(permit), ..Delivery::of(incoming, address, connect_deadline) };
     server::deliver(worker, delivery);
+}
+
+/// Whether a stream of bytes goes to a port that is declared to speak HTTP: what is checked there, stripped and added would
+/// be evaded. No client of the mesh opens one, as it has the declaration from the same Service.
+fn evades(declared: AppProtocol, protocol: Protocol) -> bool {
+    matches!(declared, AppProtocol::Http1 | AppProtocol::Http2)
+        && matches!(protocol, Protocol::Opaque | Protocol::Undecided)
 }

@@ -65,7 +65,8 @@ fn request(input: &[u8], limits: &Limits, out: &mut Vec<u8>) -> Result<Option<Re
     }
     check_hosts(&scan, version)?;
     let new = version != Version::Http10;
-    let upgrade = is_connect || (new && scan.upgrade_named && scan.upgrade_offered);
+    // A switch happens only after the whole request; with a body to come it is not asked for (RFC 9110 section 7.8).
+    let upgrade = is_connect || (new && scan.upgrade_named && scan.upgrade_offered && !framing.has_body());
     let expects_continue = new && scan.expects_continue && framing.has_body();
     let mut flags = if upgrade { flag::UPGRADE } else { 0 };
     flags |= if expects_continue { flag::EXPECT_CONTINUE } else { 0 };

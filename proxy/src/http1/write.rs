@@ -50,7 +50,8 @@ fn request(payload: &[u8], add: &[(&str, &[u8])], out: &mut Vec<u8>) -> Result<R
     let (method, target, version, framing) = (head.method(), head.target(), head.version(), head.framing());
     check_target(method, target)?;
     let is_connect = method == b"CONNECT";
-    let faulty = is_connect && framing.has_body() || version == Version::Http10 && framing == Framing::Chunked;
+    let switches = is_connect || head.upgrade();
+    let faulty = switches && framing.has_body() || version == Version::Http10 && framing == Framing::Chunked;
     if faulty || version == Version::Http10 && head.upgrade() && !is_connect {
         return Err(Flaw::Framing);
     }

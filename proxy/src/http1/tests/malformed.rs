@@ -4,125 +4,13 @@ use crate::{
     http::{Flaw, Prefix, RequestPrefix, ResponsePrefix, flag},
 };
 
-/// Heads that must not pass, with the reason. A line of the table is a head whose other parts are fine.
-const REQUESTS: &[(&str, Reason)] = &[
-    // Framing that two parsers may read differently.
-    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 0\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\ncontent-length: 6\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 6\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x5\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5 5\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5.0\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9223372036854775808\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551621\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999999\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \u{665}\r\n\r\n", Reason::MalformedRequest),
-    (
-        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
-        Reason::MalformedRequest,
-    ),
-    ("POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", Reason::MalformedRequest),
-    ("CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\nContent-Length: 5\r\n\r\n", Reason::MalformedRequest),
-    // Transfer codings that are not chunked alone.
-    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", Reason::Unsupported),
-    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n", Reason::Unsupported),
-    (
-        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n",
-        Reason::Unsupported,
-    ),
-    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: identity\r\n\r\n", Reason::Unsupported),
-    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n", Reason::Unsupported),
-    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \"chunked\"\r\n\r\n", Reason::Unsupported),
-    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked;q=1\r\n\r\n", Reason::Unsupported),
-    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked,\r\n\r\n", Reason::Unsupported),
-    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n", Reason::Unsupported),
-    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\u{a0}\r\n\r\n", Reason::Unsupported),
-    // Names and the colon.
-    ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length : 5\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding\t: chunked\r\n\r\n", Reason::MalformedRequest),
-    ("POST / HTTP/1.1\r\nHost: a\r\n Content-Length: 5\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\n Host: a\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n folded\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\n\tfolded\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a\r\n: 1\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a\r\nX Y: 1\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a\r\nX(Y): 1\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a\r\nX\u{e9}: 1\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a\r\nX\0: 1\r\n\r\n", Reason::MalformedRequest),
-    // Control bytes and line ends.
-    ("GET / HTTP/1.1\r\nHost: a\r\nX: 1\0\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a\r\nX: \x7f\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a\r\nX: \x0b1\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a\r\nX: 1\rY: 2\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a\r\nX: 1\nY: 2\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a\r\n\n", Reason::MalformedRequest),
-    ("\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("\rGET / HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    // The request line.
-    ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("GET /  HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    (" GET / HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("GET\t/ HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("G(T / HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.2\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("GET / http/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("GET /\r\n\r\n", Reason::MalformedRequest),
-    ("GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("GET /a\x7f HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    // Targets in forms that their methods do not take.
-    ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("OPTIONS ** HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("GET a HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("GET a:80 HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("GET ?q HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("GET http:///a HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("CONNECT a: HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("CONNECT :80 HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("CONNECT http://a:80/ HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("CONNECT a:80/x HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("CONNECT [::1] HTTP/1.1\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    // Hosts.
-    ("GET / HTTP/1.1\r\n\r\n", Reason::MalformedRequest),
-    ("GET http://a/ HTTP/1.1\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a b\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: a:80:80\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: [::1]x\r\n\r\n", Reason::MalformedRequest),
-    ("GET / HTTP/1.1\r\nHost: \u{e9}\r\n\r\n", Reason::MalformedRequest),
-];
-
 #[test]
-fn a_malformed_or_ambiguous_request_is_refused() {
-    for (input, reason) in REQUESTS {
-        let mut out = b"before".to_vec();
-        let error = read_request(input.as_bytes(), &Limits::default(), &mut out).expect_err(input);
-        assert_eq!((error.reason(), &out[..]), (*reason, &b"before"[..]), "{input:?}");
-    }
+fn a_request_that_is_refused_leaves_nothing_behind() {
+    // Which are: tests/traffic/table.
+    let mut out = b"before".to_vec();
+    let input = b"GET / HTTP/1.1\r\nHost: a\r\nX: 1\r\nHost: b\r\n\r\n";
+    let error = read_request(input, &Limits::default(), &mut out).unwrap_err();
+    assert_eq!((error.reason(), &out[..]), (Reason::MalformedRequest, &b"before"[..]));
 }
 
 const RESPONSES: &[&str] = &[

@@ -1,0 +1,14 @@
+//! Traffic against the whole path of a worker, over loopback: what its app sends, what a client outside of the mesh sends to
+//! the app beside it, and what a peer with a valid certificate sends to the mesh port.
+//!
+//! `table/` is hostile input as data: each case has a name, a source, the bytes, and what must become of them. The runners
+//! give every case to every side, with an app behind the proxy that judges what reaches it by a parser of its own, stricter
+//! than any next hop is.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test panics when it fails")]
+
+mod app;
+mod fixture;
+mod http1;
+mod peer;
+mod table;
