@@ -38,3 +38,14 @@ pub async fn given_up(stream: &Stream) -> Failure {
         }
     }
 }
+
+/// The same while the caller may still speak: what it says early, before a switch of protocol, stays to be received.
+pub async fn given_up_early(stream: &Stream) -> Failure {
+    match stream.received().await {
+        Err(error) => error.into(),
+        Ok(early) => {
+            stream.put_back(early);
+            std::future::pending().await
+        }
+    }
+}

@@ -12,7 +12,7 @@ mod message;
 pub use body::OutgoingBody;
 pub use conn::{AppConn, Reader, Writer};
 pub use http2::{Http2Body, Progress as Http2Progress, send_received};
-pub use join::{given_up, with_beside};
+pub use join::{given_up, given_up_early, with_beside};
 pub use message::{HeadVerdict, Received, receive};
 
 use crate::{

@@ -15,7 +15,10 @@ use crate::{
     endpoint::connect,
     http1::{self, AnswerTo, ResponseInfo},
     mesh::{Refusal, ResetCause, Stream},
-    relay::{AppConn, Failure, HeadVerdict, OutgoingBody, Reader, Received, Writer, given_up, receive, with_beside},
+    relay::{
+        AppConn, Failure, HeadVerdict, OutgoingBody, Reader, Received, Writer, given_up, given_up_early, receive,
+        with_beside,
+    },
     tcp,
     timers::Timer,
     worker::Worker,
@@ -183,11 +186,11 @@ async fn send_request(wr: &mut Writer<'_>, delivery: &Delivery, progress: &Progr
         Ok(if upgrade { HeadVerdict::Switched } else { HeadVerdict::Body(written.framing) })
     })
     .await?;
-    if received == Received::Switched {
-        return Ok(());
-    }
     progress.written.set(true);
-    Err(given_up(&delivery.stream).await)
+    Err(match received {
+        Received::Whole => given_up(&delivery.stream).await,
+        Received::Switched => given_up_early(&delivery.stream).await,
+    })
 }
 
 async fn read_answer(
