@@ -42,6 +42,7 @@ pub struct Call<'a> {
     traits: Traits,
     started: Instant,
     deadline: Deadline,
+    try_limit: Option<Duration>,
     tries: u32,
     /// Endpoints that earlier tries went to, and how long they were waited for.
     tried: Vec<u64>,
@@ -107,9 +108,11 @@ impl<'a> Call<'a> {
             budget.deposit();
         }
         let started = Instant::now();
+        // Over HTTP/2 a tunnel is a stream's request and answer: a limit for these would end it. (Over HTTP/1.1 it follows them.)
+        let timed = rule.as_deref().filter(|_| !(head.is_connect() && head.version() == Version::Http2));
         let limits = timeout::Limits {
-            request: rule.as_deref().and_then(|rule| rule.request_timeout),
-            backend_request: rule.as_deref().and_then(|rule| rule.backend_request_timeout),
+            request: timed.and_then(|rule| rule.request_timeout),
+            backend_request: timed.and_then(|rule| rule.backend_request_timeout),
             grpc: head.field(b"grpc-timeout").and_then(grpc_timeout),
             propagated: None,
         };
@@ -121,6 +124,7 @@ impl<'a> Call<'a> {
             traits: traits(head),
             started,
             deadline: Deadline::new(started, &limits),
+            try_limit: limits.backend_request,
             rule,
             tries: 0,
             tried: Vec::new(),
@@ -139,7 +143,7 @@ impl<'a> Call<'a> {
 
     /// What one try may take. None: there is no limit.
     pub fn try_limit(&self) -> Option<Duration> {
-        self.rule.as_ref().and_then(|rule| rule.backend_request_timeout)
+        self.try_limit
     }
 
     /// Room for what another try would have to send again.

@@ -20,7 +20,7 @@ use crate::{
     buffer::Buf,
     call::{Attempt, Call},
     error::Reason,
-    http::{self as message, RequestHead},
+    http::{self as message, AnswerTo, Framing, RequestHead, ResponseHead, Version},
     http2,
     mesh::Event,
     origin::Origin,
@@ -43,6 +43,7 @@ pub async fn serve(worker: &Rc<Worker>, (origin, caller): (&Origin, Caller), io:
         .initial_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(MOST_STREAMS)
+        .enable_connect_protocol()
         .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
         .handshake::<_, Bytes>(io);
     let timer = worker.timers.timer();
@@ -108,6 +109,7 @@ impl Broken {
 
 /// What the client sees of the answer.
 struct Answer {
+    to: AnswerTo,
     respond: SendResponse<Bytes>,
     /// Once the head of the answer was sent.
     body: Option<SendStream<Bytes>>,
@@ -121,7 +123,10 @@ async fn one_request(
 ) {
     let (parts, body) = request.into_parts();
     let request = Request::from_parts(parts, ());
-    let mut answer = Answer { respond, body: None };
+    let is_connect = request.method() == http::Method::CONNECT;
+    let is_head = request.method() == http::Method::HEAD;
+    let to = AnswerTo { version: Version::Http2, is_head, is_connect, upgrade: is_connect };
+    let mut answer = Answer { to, respond, body: None };
     let mut payload = Buf::default();
     let head = http2::request_to_head(&request, body.is_end_stream(), &worker.limits, payload.vec())
         .and_then(|_| RequestHead::read(payload.filled()));
@@ -247,12 +252,16 @@ async fn pass_answer(
     replayable: &Cell<bool>,
 ) -> Result<Passed, Failure> {
     let stream = &attempt.stream;
-    let mut grpc_status = None;
+    let (mut grpc_status, mut framing) = (None, Framing::None);
     loop {
         let mut received = unless_reset(answer, stream).await?;
         if answer.body.is_none() {
             let Some(Event::Head { payload, interim, end }) = received.next() else { return Err(Failure::Framing) };
             let response = http2::head_to_response(payload, attempt.is_meshed())?;
+            framing = answer.to.body_of(&ResponseHead::read(payload)?);
+            if end && !interim && !framing.may_end() {
+                return Err(Failure::Framing);
+            }
             if interim {
                 answer.respond.send_informational(response).map_err(Failure::Http2)?;
                 stream.put_back(received);
@@ -270,7 +279,7 @@ async fn pass_answer(
             }
         }
         let Some(body) = &mut answer.body else { continue };
-        if let Http2Progress::Over(trailers) = send_received(&mut received, stream, body).await? {
+        if let Http2Progress::Over(trailers) = send_received(&mut received, stream, body, &mut framing).await? {
             return Ok(Passed::Whole(trailers.map_or(grpc_status, |lines| message::grpc_status(&lines))));
         }
     }

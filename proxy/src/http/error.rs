@@ -58,9 +58,6 @@ pub enum Flaw {
     /// A payload whose typed prefix cannot be read.
     #[error("payload is cut short or uses an unknown code")]
     Payload,
-    /// CONNECT over HTTP/2.
-    #[error("method is not supported over HTTP/2")]
-    Connect,
     /// A scheme other than http and https.
     #[error("scheme is not supported")]
     Scheme,
@@ -71,7 +68,7 @@ impl HeadError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Request(Flaw::TooLarge) => Reason::HeadTooLarge,
-            Self::Request(Flaw::TransferCoding | Flaw::Connect) => Reason::Unsupported,
+            Self::Request(Flaw::TransferCoding) => Reason::Unsupported,
             Self::Request(
                 Flaw::Syntax(_)
                 | Flaw::BareLineFeed

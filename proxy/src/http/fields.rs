@@ -154,7 +154,8 @@ pub(crate) fn is_no_trailer(name: &[u8]) -> bool {
         }
 }
 
-fn valid_name(name: &[u8]) -> bool {
+/// Whether the bytes are a token, as names and methods are (RFC 9110 section 5.6.2).
+pub(crate) fn valid_name(name: &[u8]) -> bool {
     !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b))
 }
 

@@ -54,7 +54,8 @@ impl<'a> RequestHead<'a> {
         self.target
     }
 
-    /// The target's path without the query; `*` for the asterisk form, empty for CONNECT.
+    /// The target's path without the query; `*` for the asterisk form, empty for CONNECT
+    /// to an authority.
     pub fn path(&self) -> &'a [u8] {
         target::split(self.method, self.target).0
     }
@@ -107,6 +108,11 @@ impl<'a> RequestHead<'a> {
     /// The field lines as bytes.
     pub fn lines(&self) -> &'a [u8] {
         self.lines
+    }
+
+    /// Whether a tunnel is asked for: CONNECT, of either kind.
+    pub fn is_connect(&self) -> bool {
+        self.method == b"CONNECT"
     }
 
     /// Whether it is a gRPC call, by its content type.

@@ -19,7 +19,7 @@ mod tests;
 pub use error::{Flaw, HeadError};
 pub use fields::{Field, Fields, MAX_FIELDS};
 pub(crate) use fields::{
-    checked, eq, is_connection_specific, is_no_trailer, is_of_weft, put_field, put_trailers, valid_value,
+    checked, eq, is_connection_specific, is_no_trailer, is_of_weft, put_field, put_trailers, valid_name, valid_value,
 };
 pub use grpc::{grpc_status, grpc_timeout, is_grpc, write_grpc_timeout};
 pub use head::{RequestHead, ResponseHead};
@@ -62,6 +62,23 @@ impl Framing {
             Self::Length(_) | Self::Chunked | Self::UntilClose => true,
         }
     }
+
+    /// Counts bytes of the body. False: the message has no place for so many.
+    pub(crate) fn takes(&mut self, bytes: usize) -> bool {
+        match self {
+            Self::Length(left) if *left >= bytes as u64 => {
+                *left -= bytes as u64;
+                true
+            }
+            Self::None | Self::Length(_) => bytes == 0,
+            Self::Chunked | Self::UntilClose => true,
+        }
+    }
+
+    /// Whether the body may end after what was counted.
+    pub(crate) fn may_end(self) -> bool {
+        !matches!(self, Self::Length(1..))
+    }
 }
 
 /// What a request says about the answer to it.
@@ -91,6 +108,15 @@ impl AnswerTo {
     /// Whether the connection belongs to another protocol after a response of that status.
     pub fn is_switch(&self, status: u16) -> bool {
         status == 101 || (self.is_connect && status / 100 == 2)
+    }
+
+    /// How the bytes are delimited that follow a response's head: those of a tunnel end with it.
+    pub(crate) fn body_of(&self, head: &ResponseHead<'_>) -> Framing {
+        match head.framing() {
+            _ if self.is_switch(head.status()) => Framing::UntilClose,
+            _ if self.is_bodiless(head.status()) => Framing::None,
+            declared => declared,
+        }
     }
 
     /// Whether 101 may come.

@@ -39,7 +39,7 @@ pub(crate) fn origin(target: &[u8]) -> &[u8] {
 
 /// Path and query of a target in whichever form.
 pub(super) fn split<'a>(method: &[u8], target: &'a [u8]) -> (&'a [u8], Option<&'a [u8]>) {
-    if method == b"CONNECT" {
+    if method == b"CONNECT" && !target.starts_with(b"/") {
         return (b"", None);
     }
     let rest = origin(target);

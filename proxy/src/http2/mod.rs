@@ -59,18 +59,33 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, Flaw> {
     Ok(length)
 }
 
-/// Turns a payload's lines into fields, `weft-` fields left out but `kept`. Gives Host apart.
-fn fields(lines: &[u8], kept: Option<&[u8]>) -> Result<(HeaderMap, Option<HeaderValue>), Flaw> {
-    let (mut headers, mut host) = (HeaderMap::with_capacity(16), None);
+/// The fields of a payload.
+struct Parsed {
+    headers: HeaderMap,
+    /// Host, apart from them.
+    host: Option<HeaderValue>,
+    /// Upgrade, apart from them: what HTTP/2 calls `:protocol`.
+    upgrade: Option<HeaderValue>,
+}
+
+/// Turns a payload's lines into fields, `weft-` fields left out but `kept`.
+fn fields(lines: &[u8], kept: Option<&[u8]>) -> Result<Parsed, Flaw> {
+    let (mut headers, mut host, mut upgrade) = (HeaderMap::with_capacity(16), None, None);
     for field in checked(lines) {
         let field = field?;
+        let value = HeaderValue::from_bytes(field.value).map_err(|_| Flaw::Field)?;
+        if eq(field.name, b"upgrade") {
+            if upgrade.replace(value).is_some() {
+                return Err(Flaw::Upgrade);
+            }
+            continue;
+        }
         if is_misplaced(field.name) || eq(field.name, b"content-length") {
             return Err(Flaw::Field);
         }
         if is_of_weft(field.name) && !kept.is_some_and(|kept| eq(field.name, kept)) {
             continue;
         }
-        let value = HeaderValue::from_bytes(field.value).map_err(|_| Flaw::Field)?;
         if eq(field.name, b"host") {
             if host.replace(value).is_some() {
                 return Err(Flaw::Host);
@@ -86,7 +101,7 @@ fn fields(lines: &[u8], kept: Option<&[u8]>) -> Result<(HeaderMap, Option<Header
         }
         headers.append(name, value);
     }
-    Ok((headers, host))
+    Ok(Parsed { headers, host, upgrade })
 }
 
 fn put_content_length(framing: Framing, headers: &mut HeaderMap) {

@@ -2,7 +2,7 @@
 
 use ::http::{Response, StatusCode};
 
-use super::{check_size, content_length, fields, put_content_length, put_lines};
+use super::{Parsed, check_size, content_length, fields, put_content_length, put_lines};
 use crate::http::{AnswerTo, Flaw, Framing, HeadError, Limits, Prefix, ResponseHead, ResponsePrefix, Version};
 
 /// Appends the HEAD payload of a response that an HTTP/2 app gave. `end`: nothing follows its head.
@@ -66,7 +66,10 @@ fn to_response(payload: &[u8], from_peer_proxy: bool) -> Result<Response<()>, Fl
     if head.status() == 101 || head.upgrade() {
         return Err(Flaw::Upgrade);
     }
-    let (mut headers, host) = fields(head.lines(), from_peer_proxy.then_some(b"weft-proxy-error"))?;
+    let Parsed { mut headers, host, upgrade } = fields(head.lines(), from_peer_proxy.then_some(b"weft-proxy-error"))?;
+    if upgrade.is_some() {
+        return Err(Flaw::Field);
+    }
     if let Some(host) = host {
         headers.append(::http::header::HOST, host);
     }

@@ -91,7 +91,8 @@ fn a_malformed_request_is_refused() {
         (Request::get("http://u@a/"), Reason::MalformedRequest),
         (Request::get("/no-authority"), Reason::MalformedRequest),
         (Request::get("ftp://a/"), Reason::MalformedRequest),
-        (Request::connect("a:80"), Reason::Unsupported),
+        (Request::connect("a"), Reason::MalformedRequest),
+        (Request::connect("a:80").header("content-length", "0"), Reason::MalformedRequest),
         (many, Reason::HeadTooLarge),
         (get().header("x", "y".repeat(70_000)), Reason::HeadTooLarge),
     ];

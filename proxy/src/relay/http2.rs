@@ -7,6 +7,7 @@ use h2::{RecvStream, SendStream};
 
 use super::Failure;
 use crate::{
+    http::Framing,
     http2,
     mesh::{Event, Received, Stream},
     retry::Replay,
@@ -124,23 +125,30 @@ pub enum Progress {
 
 /// Sends what has come of a body to HTTP/2. Returns once HTTP/2 has room for it, so that credit is given back no faster.
 ///
+/// `framing` is what is left of the body: who made it may be hostile, and another hop may believe its length.
+///
 /// # Errors
-/// [`Failure::Http2`]; [`Failure::Framing`] for a second head.
+/// [`Failure::Http2`]; [`Failure::Framing`] for a second head, or a body that is not as long as it is declared.
 pub async fn send_received(
     received: &mut Received,
     stream: &Stream,
     to: &mut SendStream<Bytes>,
+    framing: &mut Framing,
 ) -> Result<Progress, Failure> {
     let mut taken = 0;
     while let Some(event) = received.next() {
         match event {
             Event::Data { bytes, end } => {
                 taken += bytes.len();
+                if !framing.takes(bytes.len()) || end && !framing.may_end() {
+                    return Err(Failure::Framing);
+                }
                 send_data(to, Bytes::copy_from_slice(bytes), end).await?;
                 if end {
                     return Ok(Progress::Over(None));
                 }
             }
+            Event::Trailers { .. } | Event::End if !framing.may_end() => return Err(Failure::Framing),
             Event::Trailers { lines } => {
                 let trailers = http2::lines_to_trailers(lines)?;
                 to.send_trailers(trailers).map_err(Failure::Http2)?;

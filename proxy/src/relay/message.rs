@@ -94,33 +94,26 @@ fn head(
 }
 
 async fn write_data(wr: &mut Writer<'_>, body: Option<Framing>, data: &[u8]) -> Result<Framing, Failure> {
-    match body {
-        Some(Framing::Length(left)) if left >= data.len() as u64 => {
-            wr.piece(data).await?;
-            Ok(Framing::Length(left - data.len() as u64))
-        }
-        Some(Framing::Chunked) => {
-            if !data.is_empty() {
-                http1::write_chunk_head(data.len(), wr.out());
-                wr.piece(data).await?;
-                http1::write_chunk_end(wr.out());
-            }
-            Ok(Framing::Chunked)
-        }
-        Some(Framing::UntilClose) => {
-            wr.piece(data).await?;
-            Ok(Framing::UntilClose)
-        }
-        Some(Framing::None) if data.is_empty() => Ok(Framing::None),
-        None | Some(Framing::None | Framing::Length(_)) => Err(Failure::Framing),
+    let mut framing = body.ok_or(Failure::Framing)?;
+    if !framing.takes(data.len()) {
+        return Err(Failure::Framing);
     }
+    let chunked = framing == Framing::Chunked && !data.is_empty();
+    if chunked {
+        http1::write_chunk_head(data.len(), wr.out());
+    }
+    wr.piece(data).await?;
+    if chunked {
+        http1::write_chunk_end(wr.out());
+    }
+    Ok(framing)
 }
 
 /// The end: a message with a length must have had it. Trailers reach an app only where its framing has a place for them.
 fn finish(wr: &mut Writer<'_>, body: Option<Framing>, trailers: &[u8]) -> Result<(), Failure> {
     match body {
-        Some(Framing::None | Framing::UntilClose | Framing::Length(0)) => Ok(()),
         Some(Framing::Chunked) => http1::write_last_chunk(trailers, wr.out()).map_err(Failure::Chunk),
-        None | Some(Framing::Length(_)) => Err(Failure::Framing),
+        Some(framing) if framing.may_end() => Ok(()),
+        Some(_) | None => Err(Failure::Framing),
     }
 }

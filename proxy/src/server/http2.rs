@@ -4,7 +4,7 @@
 //! `too_many_pings`). A machine that is gone is found by the kernel ([`Liveness`](crate::socket::Liveness)).
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::{Future, poll_fn},
     net::SocketAddr,
     pin::pin,
@@ -15,8 +15,9 @@ use std::{
 use ::http::Request;
 use bytes::Bytes;
 use h2::{
-    RecvStream, SendStream,
+    Ping, RecvStream, SendStream,
     client::{Builder, ResponseFuture, SendRequest},
+    ext::Protocol,
 };
 use tokio::{sync::watch, task::spawn_local};
 
@@ -24,7 +25,7 @@ use super::{Delivery, refusal};
 use crate::{
     buffer::Buf,
     endpoint::connect,
-    http::{self as message, Version},
+    http::{self as message, Framing, Version},
     http1::AnswerTo,
     http2,
     mesh::{Event, Received, Refusal, ResetCause, Stream},
@@ -41,6 +42,8 @@ const MOST_CONNECTIONS: usize = 2;
 /// A connection that is there or under way.
 pub struct Http2Server {
     state: RefCell<State>,
+    /// What the server can do is known: its SETTINGS have come, or nothing more does.
+    settled: Cell<bool>,
     changed: watch::Sender<()>,
     /// Held by each request that is on it, or waits for it.
     in_use: Rc<()>,
@@ -81,7 +84,7 @@ async fn receive(worker: &Rc<Worker>, delivery: &Delivery) -> Result<(), Failure
     let mut received = delivery.stream.received().await?;
     let Some(Event::Head { payload, end, .. }) = received.next() else { return Err(Failure::Framing) };
     delivery.access.head(payload);
-    let head = read(delivery, payload)?;
+    let head = Head::read(delivery, payload, end)?;
     delivery.handed();
     if !end {
         return exchange(worker, delivery, head, Some(received)).await;
@@ -90,28 +93,52 @@ async fn receive(worker: &Rc<Worker>, delivery: &Delivery) -> Result<(), Failure
         // It was above the last that a GOAWAY names, so the server has not processed it (RFC 9113 section 6.8): a server
         // that ends a connection after so many requests is no failure. The other connection is a fresh one.
         Err(Failure::Http2(error)) if is_gone_away(&error) && !delivery.stream.is_accepted() => {
-            exchange(worker, delivery, read(delivery, payload)?, None).await
+            exchange(worker, delivery, Head::read(delivery, payload, end)?, None).await
         }
         result => result,
     }
 }
 
-/// The request for the server, and what its answer depends on.
-fn read(delivery: &Delivery, payload: &[u8]) -> Result<(Request<()>, AnswerTo), Failure> {
-    let is_head = message::RequestHead::read(payload)?.method() == b"HEAD";
-    let (fields, count) = delivery.added_fields();
-    let request = http2::head_to_request(payload, &fields[..count])?;
-    Ok((request, AnswerTo { version: Version::Http2, is_head, is_connect: false, upgrade: false }))
+/// A request's head.
+struct Head {
+    /// For the server.
+    request: Request<()>,
+    /// What its answer depends on.
+    answer_to: AnswerTo,
+    /// What it says of its body.
+    framing: Framing,
 }
 
-/// A connection that takes another stream, and what keeps it from counting as idle.
-async fn ready(worker: &Rc<Worker>, delivery: &Delivery) -> Result<(Rc<()>, SendRequest<Bytes>), Refusal> {
+impl Head {
+    fn read(delivery: &Delivery, payload: &[u8], end: bool) -> Result<Self, Failure> {
+        let head = message::RequestHead::read(payload)?;
+        let (is_head, is_connect) = (head.method() == b"HEAD", head.is_connect());
+        let framing = if is_connect { Framing::UntilClose } else { head.framing() };
+        if end && !framing.may_end() {
+            return Err(Failure::Framing);
+        }
+        let (fields, count) = delivery.added_fields();
+        let request = http2::head_to_request(payload, &fields[..count])?;
+        let answer_to = AnswerTo { version: Version::Http2, is_head, is_connect, upgrade: is_connect };
+        Ok(Self { request, answer_to, framing })
+    }
+}
+
+/// A connection that takes another stream.
+struct Ready {
+    server: Rc<Http2Server>,
+    send: SendRequest<Bytes>,
+    /// Keeps it from counting as idle.
+    _in_use: Rc<()>,
+}
+
+async fn ready(worker: &Rc<Worker>, delivery: &Delivery) -> Result<Ready, Refusal> {
     for _ in 0..MOST_CONNECTIONS {
         let server = connection(worker, delivery);
         let in_use = server.in_use.clone();
         // The server's limit on streams is waited for here; a connection that ends meanwhile has seen nothing of this one.
         if let Ok(send) = established(&server).await?.ready().await {
-            return Ok((in_use, send));
+            return Ok(Ready { server, send, _in_use: in_use });
         }
         // It is over, or finishes its last streams after a GOAWAY: this one, and those that follow, need another.
         worker.servers.forget_http2(delivery.address, &server);
@@ -163,9 +190,16 @@ async fn established(server: &Http2Server) -> Result<SendRequest<Bytes>, Refusal
     }
 }
 
+/// Waits until the server's SETTINGS are known.
+async fn settled(server: &Http2Server) {
+    let mut changed = server.changed.subscribe();
+    while !server.settled.get() && changed.changed().await.is_ok() {}
+}
+
 fn open(worker: &Rc<Worker>, delivery: &Delivery) -> Rc<Http2Server> {
     let server = Rc::new(Http2Server {
         state: RefCell::new(State::Connecting),
+        settled: Cell::new(false),
         changed: watch::Sender::new(()),
         in_use: Rc::default(),
     });
@@ -185,6 +219,10 @@ async fn run(worker: &Rc<Worker>, server: &Rc<Http2Server>, address: SocketAddr,
         *server.state.borrow_mut() = state;
         server.changed.send_replace(());
     };
+    let settled = || {
+        server.settled.set(true);
+        server.changed.send_replace(());
+    };
     let io = match connect(address, worker.shared.config.interception.mark, limit).await {
         Ok(io) => io,
         Err(error) => return become_(State::Failed(refusal(&error))),
@@ -199,12 +237,21 @@ async fn run(worker: &Rc<Worker>, server: &Rc<Http2Server>, address: SocketAddr,
     };
     become_(State::Ready(send));
     let mut connection = pin!(connection);
+    // A server's SETTINGS come before all else of it, so before the answer to a PING (RFC 9113 section 3.4).
+    let mut ping = connection.ping_pong();
+    if let Some(ping) = &mut ping {
+        let _ = ping.send_ping(Ping::opaque());
+    }
     let idle = worker.shared.config.timeouts.mesh_idle;
     let timer = worker.timers.timer();
     timer.set(idle);
     poll_fn(|cx| {
         if connection.as_mut().poll(cx).is_ready() {
+            settled();
             return Poll::Ready(());
+        }
+        if !server.settled.get() && ping.as_mut().is_none_or(|ping| ping.poll_pong(cx).is_ready()) {
+            settled();
         }
         match timer.poll(cx) {
             Poll::Ready(()) if Rc::strong_count(&server.in_use) == 1 => Poll::Ready(()),
@@ -222,17 +269,24 @@ async fn run(worker: &Rc<Worker>, server: &Rc<Http2Server>, address: SocketAddr,
 async fn exchange(
     worker: &Rc<Worker>,
     delivery: &Delivery,
-    (request, answer_to): (Request<()>, AnswerTo),
+    Head { request, answer_to, mut framing }: Head,
     received: Option<Received>,
 ) -> Result<(), Failure> {
     let stream = &delivery.stream;
-    let (_in_use, mut send) = match ready(worker, delivery).await {
+    let Ready { server, mut send, _in_use } = match ready(worker, delivery).await {
         Ok(ready) => ready,
         Err(refusal) => {
             delivery.refuse(refusal);
             return Ok(());
         }
     };
+    if request.extensions().get::<Protocol>().is_some() {
+        settled(&server).await;
+        if !send.is_extended_connect_protocol_enabled() {
+            delivery.refuse(Refusal::Unsupported);
+            return Ok(());
+        }
+    }
     let (response, mut body) = send.send_request(request, received.is_none()).map_err(Failure::Http2)?;
     let request = pin!(async {
         if let Some(received) = received {
@@ -240,7 +294,7 @@ async fn exchange(
             if !stream.peer_has_ended() {
                 stream.accept();
             }
-            send_body(stream, received, &mut body).await?;
+            send_body(stream, received, (&mut body, &mut framing)).await?;
         }
         Err(given_up(stream).await)
     });
@@ -248,9 +302,13 @@ async fn exchange(
     with_beside(request, answer).await
 }
 
-async fn send_body(stream: &Stream, mut received: Received, body: &mut SendStream<Bytes>) -> Result<(), Failure> {
+async fn send_body(
+    stream: &Stream,
+    mut received: Received,
+    (body, framing): (&mut SendStream<Bytes>, &mut Framing),
+) -> Result<(), Failure> {
     loop {
-        match send_received(&mut received, stream, body).await {
+        match send_received(&mut received, stream, body, framing).await {
             Ok(Http2Progress::Goes) => received = stream.received().await?,
             Ok(Http2Progress::Over(_)) => return Ok(()),
             // The server may have answered before it read everything: the answer, or its end, tells.

@@ -41,7 +41,7 @@ pub const IDENTITY_LINE: &str = "weft-client-identity: spiffe://mesh.local/ns/sh
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Each may take long to be told from one that is only slow.
-const MOST_FAILURES: usize = 3;
+const MOST_FAILURES: usize = 20;
 
 /// Whose client it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,5 +11,7 @@ mod app;
 mod exchanges;
 mod fixture;
 mod http1;
+mod http2;
 mod peer;
 mod table;
+mod tunnels;

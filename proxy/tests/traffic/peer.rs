@@ -15,9 +15,10 @@ use weft_proxy::mesh::frames;
 use super::{
     app::App,
     fixture::{IDENTITY_LINE, Mesh, Proxy, each, id, run},
+    http2::Http2App,
     table::{
         self,
-        peer::{self, END, Fate, HTTP1, PeerCase},
+        peer::{self, END, Fate, HTTP1, HTTP2, PeerCase},
     },
 };
 
@@ -42,6 +43,21 @@ fn what_a_peer_makes_of_http1_is_refused_or_has_one_meaning() {
             async move { lab.carried(case).await }
         };
         each(table::http1(), |case| case.name, one).await;
+    });
+}
+
+#[test]
+fn a_peer_s_length_over_http2_is_kept_to() {
+    run(async || {
+        let (lab, app) = (Lab::new().await, Http2App::start().await);
+        for body in [&b"abc"[..], b"", b"GET /smuggled HTTP/1.1\r\n\r\n"] {
+            let head = peer::payload((20, 0, (1, 5)), (b"POST", b"/"), b"host: a\r\n");
+            let mut peer = lab.link().await;
+            let frames = [peer::open(1, HTTP2, app.address.port()), peer::head(1, 0, &head), peer::data(1, END, body)];
+            peer.send(&frames.concat()).await.unwrap();
+            assert_eq!(peer.fate(1).await, Told::Reset(4), "{}", String::from_utf8_lossy(body));
+        }
+        assert!(app.seen.take().is_empty());
     });
 }
 
@@ -102,7 +118,7 @@ impl Lab {
     /// The case as a peer carries it that checks nothing: its lines as they are, its rest as DATA, framed in each way.
     async fn carried(&self, case: &table::Case) {
         let mut peer = self.link().await;
-        let (words, lines, rest) = cut(case.bytes);
+        let Message { words, lines, rest } = cut(case.bytes);
         let length = rest.len() as u64;
         for (stream, framing) in (1..).step_by(2).zip([peer::NONE, (1, length), (1, length + 5), peer::CHUNKED]) {
             let head = peer::payload((11, 0, framing), words, lines);
@@ -137,15 +153,22 @@ fn is_good(text: &str) -> bool {
     text.starts_with("GET /after ")
 }
 
-/// Method and target, lines, and what follows them.
-fn cut(bytes: &[u8]) -> ((&[u8], &[u8]), &[u8], &[u8]) {
+/// A case, cut up without a look at what is in it.
+struct Message<'a> {
+    /// Method and target.
+    words: (&'a [u8], &'a [u8]),
+    lines: &'a [u8],
+    rest: &'a [u8],
+}
+
+fn cut(bytes: &[u8]) -> Message<'_> {
     let find = |what: &[u8]| bytes.windows(what.len()).position(|window| window == what);
     let first = find(b"\r\n").map_or(bytes.len(), |at| at + 2);
     let end = find(b"\r\n\r\n").map_or(bytes.len(), |at| at + 2);
     let (line, lines, rest) = (&bytes[..first], &bytes[first.min(end)..end], &bytes[(end + 2).min(bytes.len())..]);
     let method = line.iter().position(|b| *b == b' ').unwrap_or(line.len());
     let target = line.windows(5).rposition(|window| window == b" HTTP").unwrap_or(line.len());
-    ((&line[..method], line.get(method + 1..target).unwrap_or_default()), lines, rest)
+    Message { words: (&line[..method], line.get(method + 1..target).unwrap_or_default()), lines, rest }
 }
 
 /// What a stream was told.

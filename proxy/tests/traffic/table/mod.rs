@@ -6,6 +6,7 @@ mod chunks;
 mod fields;
 mod framing;
 mod heads;
+pub mod http2;
 mod lines;
 mod passed;
 pub mod peer;

@@ -43,6 +43,7 @@ pub(super) const fn case(
 }
 
 pub const HTTP1: u8 = 1;
+pub const HTTP2: u8 = 2;
 pub(super) const OPEN: u8 = 1;
 pub(super) const ACCEPT: u8 = 2;
 const HEAD: u8 = 4;
