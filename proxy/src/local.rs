@@ -43,7 +43,8 @@ impl Local {
     pub fn open(&self, open: &Open) -> Result<Stream, Reason> {
         let mut link = self.link.borrow_mut();
         let link = match &mut *link {
-            Some(link) if !link.is_ending() => link,
+            // Streams whose apps do not read hold up none that come later; each is a client's connection, and these are capped.
+            Some(link) if !link.is_ending() && !link.state().blocked => link,
             vacant => vacant.insert(self.connect().ok_or(Reason::Draining)?),
         };
         link.open(open).map_err(|_| Reason::Overloaded)

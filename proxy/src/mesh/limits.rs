@@ -8,6 +8,9 @@ use tokio::time::Instant;
 pub const STREAM_WINDOW: u32 = 256 << 10;
 /// How much DATA a connection may send, all streams together, before it is given more. Fixed by the specification.
 pub const CONNECTION_WINDOW: u32 = 8 << 20;
+/// What a connection's window grows to on the side that opens streams: those whose apps do not read hold 256 KiB each, and are
+/// to leave the others alone. They are as many as its own apps have opened.
+pub(super) const CONNECTION_WINDOW_MOST: u32 = 64 << 20;
 /// The largest piece of DATA that is sent as one frame.
 pub const PIECE: usize = 32 << 10;
 

@@ -3,13 +3,15 @@
 //!
 //! `table/` is hostile input as data: each case has a name, a source, the bytes, and what must become of them. The runners
 //! give every case to every side, with an app behind the proxy that judges what reaches it by a parser of its own, stricter
-//! than any next hop is. `exchanges` are scripts of both ends: what is rare, and good.
+//! than any next hop is. `exchanges` are scripts of both ends: what is rare, and good. `flow` is about bodies and
+//! those who do not read them.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test panics when it fails")]
 
 mod app;
 mod exchanges;
 mod fixture;
+mod flow;
 mod http1;
 mod http2;
 mod peer;

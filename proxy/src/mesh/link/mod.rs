@@ -69,7 +69,7 @@ enum Asked {
 pub struct LinkState {
     /// Streams that are open.
     pub streams: usize,
-    /// The peer takes no more DATA on any stream: another link is better.
+    /// No more DATA is taken on any stream, by the peer or by us: another link is better.
     pub blocked: bool,
     /// Why no stream can be opened now, if so.
     pub refuses: Option<OpenError>,
@@ -111,7 +111,9 @@ impl Link {
     /// Both ends of a link that stays within this worker: no TLS, and nobody to be verified. `run_client` and `run_server`
     /// get the two ends of a pipe.
     pub fn within(limits: Limits) -> (Rc<Self>, Rc<Self>) {
-        (Self::new(Ok(Tls::Within), Side::Opener, limits), Self::new(Ok(Tls::Within), Side::Acceptor, limits))
+        let acceptor = Self::new(Ok(Tls::Within), Side::Acceptor, limits);
+        acceptor.mux(Mux::trust_peer);
+        (Self::new(Ok(Tls::Within), Side::Opener, limits), acceptor)
     }
 
     /// Waits until the handshake is over, well or not. Cancel-safe; one caller at a time.

@@ -83,9 +83,23 @@ impl Mux {
         }
     }
 
-    /// Whether the peer takes no DATA on any stream.
+    /// Streams whose apps do not read hold half of what we take: as much more is taken, for the others.
+    pub(super) fn widen(&mut self) {
+        let more = CONNECTION_WINDOW.min(self.window_most - self.window);
+        if more > 0 && self.held() > self.window / 2 {
+            self.window += more;
+            self.put_credit(0, more);
+        }
+    }
+
+    /// DATA that waits for apps.
+    fn held(&self) -> u32 {
+        self.unreturned - self.returned
+    }
+
+    /// Whether the peer takes no DATA on any stream, or we take none.
     pub(in crate::mesh) fn is_blocked(&self) -> bool {
-        self.credit == 0
+        self.credit == 0 || self.held() + STREAM_WINDOW > self.window
     }
 
     /// There is room again: those who wait ask again, in the order in which they came.

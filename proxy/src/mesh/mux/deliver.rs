@@ -6,7 +6,7 @@ use crate::mesh::{
     code::{Refusal, ResetCause},
     error::ProtocolError,
     frames::{self, Flags, Frame, Kind},
-    limits::{CONNECTION_HEADS, CONNECTION_WINDOW, MAX_CREDIT, MAX_ID, STREAM_HEADS, STREAM_WINDOW},
+    limits::{CONNECTION_HEADS, MAX_CREDIT, MAX_ID, STREAM_HEADS, STREAM_WINDOW},
     open::{Open, OpenRefused},
 };
 
@@ -91,9 +91,10 @@ impl Mux {
     fn message(&mut self, mut frame: Frame<'_>) -> Result<(), ProtocolError> {
         let data = if frame.kind == Kind::DATA { frame.payload.len() as u32 } else { 0 };
         self.unreturned += data;
-        if self.unreturned > CONNECTION_WINDOW {
+        if self.unreturned > self.window {
             return Err(ProtocolError::OverCredit(0));
         }
+        self.widen();
         if frame.kind == Kind::TRAILERS {
             frame.flags = Flags::END;
         }

@@ -24,7 +24,7 @@ use super::{
     error::{LinkError, OpenError, StreamError},
     frames::{self, Flags, Frame, Kind},
     inbox::Received,
-    limits::{BACKLOG_OPEN, CONNECTION_WINDOW},
+    limits::{BACKLOG_OPEN, CONNECTION_WINDOW, CONNECTION_WINDOW_MOST},
     open::Open,
 };
 
@@ -58,6 +58,9 @@ pub(super) struct Mux {
     line: VecDeque<Key>,
     /// DATA that the peer takes still, all streams together.
     credit: u32,
+    /// DATA that we take, all streams together, and what this may grow to.
+    window: u32,
+    window_most: u32,
     /// DATA that came and was not announced as credit again.
     unreturned: u32,
     /// Of those, what is done with: to be announced.
@@ -99,6 +102,8 @@ impl Mux {
             batch: 1,
             line: VecDeque::new(),
             credit: CONNECTION_WINDOW,
+            window: CONNECTION_WINDOW,
+            window_most: if side == Side::Opener { CONNECTION_WINDOW_MOST } else { CONNECTION_WINDOW },
             unreturned: 0,
             returned: 0,
             heads: 0,
@@ -109,6 +114,11 @@ impl Mux {
             lost: None,
             unread: false,
         }
+    }
+
+    /// The peer is this worker itself: what waits here is of its own clients.
+    pub(super) fn trust_peer(&mut self) {
+        self.window_most = CONNECTION_WINDOW_MOST;
     }
 
     /// How many streams have a task.

@@ -8,7 +8,7 @@ use super::*;
 use crate::mesh::{
     error::ProtocolError,
     inbox::Event,
-    limits::{CONNECTION_WINDOW, MAX_ID, PIECE, STREAM_WINDOW},
+    limits::{CONNECTION_WINDOW, CONNECTION_WINDOW_MOST, MAX_ID, PIECE, STREAM_TURN, STREAM_WINDOW},
     open::Protocol,
 };
 
@@ -152,6 +152,27 @@ fn the_connection_s_credit_is_shared_and_given_back_by_streams_that_close() {
     carry(&mut far, &mut near);
     assert_eq!(near.credit, CONNECTION_WINDOW);
     assert_eq!(credit(&mut near, key, 1).unwrap().unwrap(), 1);
+}
+
+#[test]
+fn an_opener_takes_more_for_the_others_while_streams_are_not_read_up_to_a_bound() {
+    let many = (CONNECTION_WINDOW_MOST / STREAM_WINDOW) as usize;
+    let (mut near, mut far) = (Mux::new(Side::Opener, 2 * many), Mux::new(Side::Acceptor, 2 * many));
+    let stalled = |near: &mut Mux, far: &mut Mux| {
+        near.open(&OPEN).unwrap();
+        let key = carry(near, far)[0];
+        let mut sent = 0;
+        while sent < STREAM_WINDOW as usize && pump(far, key) > 0 {
+            carry(far, near);
+            carry(near, far);
+            sent += STREAM_TURN as usize;
+        }
+        sent == STREAM_WINDOW as usize
+    };
+    for stream in 0..many {
+        assert!(!near.is_blocked() && stalled(&mut near, &mut far), "stream {stream}");
+    }
+    assert!(near.is_blocked() && !stalled(&mut near, &mut far));
 }
 
 #[test]
@@ -400,8 +421,8 @@ proptest! {
         (0..2).for_each(|_| { two.carry(true); two.carry(false); });
         let [near, far] = &two.muxes;
         prop_assert_eq!((near.streams(), far.streams(), near.heads, far.heads), (0, 0, 0, 0));
-        prop_assert_eq!(near.credit + far.returned, CONNECTION_WINDOW);
-        prop_assert_eq!(far.credit + near.returned, CONNECTION_WINDOW);
+        prop_assert_eq!(near.credit + far.returned, far.window);
+        prop_assert_eq!(far.credit + near.returned, near.window);
         prop_assert_eq!((near.unreturned, far.unreturned), (near.returned, far.returned));
     }
 
