@@ -97,6 +97,16 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         times: usize,
     },
+    /// Asks for another protocol (or, with `--connect`, for a tunnel), sends bytes, half-closes, and prints what comes back.
+    Switch {
+        /// Where to, as host:port.
+        target: String,
+        /// What to send after the answer's head.
+        text: String,
+        /// Ask by CONNECT.
+        #[arg(long)]
+        connect: bool,
+    },
     /// Makes all four kinds of gRPC call to the users service, one that runs out of time and one that is broken off.
     Grpc {
         /// Where to, as host:port.
@@ -173,6 +183,14 @@ async fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Command::Bytes { target, text, times } => print(&app::bytes(&target, &text, times).await?),
+        Command::Switch { target, text, connect } => {
+            let head = if connect {
+                format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n")
+            } else {
+                format!("GET /switch HTTP/1.1\r\nHost: {target}\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+            };
+            print(&app::switch(&target, &head, &text).await?)
+        }
         Command::Grpc { target } => print(&app::grpc(&target).await?),
         Command::Capture { needle, seconds } => print(&app::capture(&needle, Duration::from_secs_f64(seconds))?),
         Command::Silent { target, seconds } => app::silent(&target, Duration::from_secs_f64(seconds)).await,

@@ -16,5 +16,5 @@ pub use grpc::grpc;
 pub use load::{Load, Pace, Protocol};
 pub use one::One;
 pub use serve::{Serve, serve};
-pub use stream::{bytes, hold, silent, trickle};
+pub use stream::{bytes, hold, silent, switch, trickle};
 pub use unplug::unplug;

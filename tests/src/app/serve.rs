@@ -22,11 +22,11 @@ use hyper_util::{
     server::conn::auto::Builder,
 };
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
     sync::Semaphore,
-    task::{JoinSet, LocalSet},
+    task::{JoinSet, LocalSet, spawn_local},
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
@@ -113,7 +113,7 @@ pub async fn serve(
 async fn serve_http(io: TcpStream, client: SocketAddr, app: App, leaving: CancellationToken) {
     let service = service_fn(move |request| answer(request, client, app.clone()));
     let builder = Builder::new(TokioExecutor::new());
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(io), service));
+    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(io), service));
     // A client that breaks off is a test's business.
     tokio::select! {
         _ = connection.as_mut() => {}
@@ -126,7 +126,16 @@ async fn serve_http(io: TcpStream, client: SocketAddr, app: App, leaving: Cancel
 
 type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
-async fn answer(request: Request<Incoming>, client: SocketAddr, app: App) -> std::io::Result<Answer> {
+async fn answer(mut request: Request<Incoming>, client: SocketAddr, app: App) -> std::io::Result<Answer> {
+    if request.method() == Method::CONNECT || request.uri().path() == "/switch" {
+        let (on, is_connect) = (hyper::upgrade::on(&mut request), request.method() == Method::CONNECT);
+        spawn_local(async move {
+            if let Ok(upgraded) = on.await {
+                serve_echo(TokioIo::new(upgraded)).await;
+            }
+        });
+        return Ok(switched(is_connect));
+    }
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     app.note(&parts);
@@ -212,8 +221,19 @@ async fn next_in_chain(next: &str, id: &str) -> anyhow::Result<StatusCode> {
     Ok(response.status())
 }
 
-async fn serve_echo(io: TcpStream) {
-    let (mut from, mut to) = io.into_split();
+/// The connection belongs to another protocol from here on.
+fn switched(is_connect: bool) -> Answer {
+    let mut response = Response::new(Full::default().boxed_unsync());
+    if !is_connect {
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        response.headers_mut().insert("connection", http::HeaderValue::from_static("upgrade"));
+        response.headers_mut().insert("upgrade", http::HeaderValue::from_static("echo"));
+    }
+    response
+}
+
+async fn serve_echo(io: impl AsyncRead + AsyncWrite) {
+    let (mut from, mut to) = tokio::io::split(io);
     // Ends with the client's half; the rest is what the client gets.
     let _ = tokio::io::copy(&mut from, &mut to).await;
 }

@@ -19,6 +19,13 @@ pub struct Exchanged {
     last: String,
 }
 
+/// A connection that was to switch protocols.
+#[derive(Serialize)]
+pub struct Switched {
+    head: String,
+    rest: String,
+}
+
 /// Sends `text`, half-closes, and reads to the end; for nothing to send, waits for what the server says first.
 pub async fn bytes(target: &str, text: &str, times: usize) -> anyhow::Result<Exchanged> {
     let mut exchanged = Exchanged { worked: 0, last: String::new() };
@@ -43,6 +50,25 @@ async fn once(target: &str, text: &str) -> anyhow::Result<String> {
     io.shutdown().await?;
     io.read_to_end(&mut answer).await?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// Sends `head`, reads the head of the answer, sends `text`, half-closes, and reads to the end.
+pub async fn switch(target: &str, head: &str, text: &str) -> anyhow::Result<Switched> {
+    let exchange = async {
+        let mut io = TcpStream::connect(target).await?;
+        io.write_all(head.as_bytes()).await?;
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            answer.push(io.read_u8().await?);
+        }
+        io.write_all(text.as_bytes()).await?;
+        io.shutdown().await?;
+        let mut rest = Vec::new();
+        io.read_to_end(&mut rest).await?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        anyhow::Ok(Switched { head: text(&answer), rest: text(&rest) })
+    };
+    timeout(PATIENCE, exchange).await.context("no answer in time")?
 }
 
 /// Exchanges a word ten times a second on one connection, after a silence.

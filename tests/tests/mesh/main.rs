@@ -7,6 +7,7 @@
 
 mod discovery;
 mod ending;
+mod exchanges;
 mod faults;
 mod floods;
 mod harness;
