@@ -160,12 +160,6 @@ pub(super) const CASES: &[PeerCase] = &[
         |_| [frame(CREDIT, 0, 0, &[0x7f, 255, 255, 255]), frame(CREDIT, 0, 0, &[0x7f, 255, 255, 255])].concat(),
         Fate::LinkEnds,
     ),
-    case(
-        "DATA beyond the credit",
-        "Credit",
-        |_| [open(1, 3, 1), data(1, 0, &[0; 128 << 10]), data(1, 0, &[0; 128 << 10]), data(1, 0, b"x")].concat(),
-        Fate::LinkEnds,
-    ),
     case("a PING that is cut short", "What is not known", |_| frame(PING, 0, 0, b"abc"), Fate::LinkEnds),
     case("a kind that must be understood", "What is not known", |_| frame(200, 0, 0, b""), Fate::LinkEnds),
     case(
