@@ -40,6 +40,7 @@ use weft_certs::Serving;
 
 use super::{InjectSettings, Namespace, Outcome, inject};
 use crate::{
+    limit::PeerCap,
     listen::{accept, secure},
     shutdown::Shutdown,
     telemetry::{Admission, Metrics},
@@ -47,8 +48,10 @@ use crate::{
 
 /// A pod that etcd takes has 1.5 MiB at most; the review repeats little of it.
 const MOST_BYTES: usize = 3 << 20;
-/// The API server has a handful.
-const MOST_CONNECTIONS: usize = 32;
+/// An API server has one for each pod that is being made just now.
+const MOST_CONNECTIONS: usize = 1024;
+/// Of one address; anybody may connect, and is to leave room for the API server.
+const OF_ONE_ADDRESS: usize = 256;
 /// Both shorter than the 5 s that the API server waits, so that it gets a reason rather than silence.
 const NAMESPACE_DEADLINE: Duration = Duration::from_secs(2);
 const REQUEST_DEADLINE: Duration = Duration::from_secs(4);
@@ -113,9 +116,15 @@ impl Webhook {
             shutdown.draining().await;
             sleep(LAST_CALLS).await;
         };
+        let addresses = PeerCap::new(OF_ONE_ADDRESS);
         accept(listener, MOST_CONNECTIONS, end, &shutdown, |io, address| {
             let config = certificate.borrow().as_ref().map(Serving::server);
-            serve(config, router.clone(), io, (address, shutdown.clone()))
+            let (router, shutdown, held) = (router.clone(), shutdown.clone(), addresses.enter(address.ip()));
+            async move {
+                if held.is_some() {
+                    serve(config, router, io, (address, shutdown)).await;
+                }
+            }
         })
         .await;
     }

@@ -3,7 +3,10 @@
 use axum::http::Request;
 use http_body_util::BodyExt as _;
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpSocket,
+};
 use tower::ServiceExt as _;
 
 use super::*;
@@ -138,9 +141,16 @@ fn certificate() -> Option<Serving> {
     Some(Serving::from_pem(&leaf.certificate_pem, &leaf.key_pem).unwrap())
 }
 
+/// A connection from an address of this machine's loopback.
+async fn connect(from: [u8; 4], to: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((from, 0).into()).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
 /// One review over a connection of its own; the whole answer.
 async fn over_tls(address: SocketAddr) -> String {
-    let io = TcpStream::connect(address).await.unwrap();
+    let io = connect([127, 0, 0, 1], address).await;
     let connector = tokio_rustls::TlsConnector::from(weft_certs::unverified_client().clone());
     let mut io = connector.connect("weft-control-plane.weft.svc".try_into().unwrap(), io).await.unwrap();
     let body = review(pod()).to_string();
@@ -165,4 +175,18 @@ async fn it_serves_by_tls_and_a_little_longer_than_the_replica_lives() {
     assert!(over_tls(address).await.starts_with("HTTP/1.1 200"), "the API server may not know yet");
     shutdown.finished(Duration::from_secs(10)).await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn an_address_that_holds_its_share_of_connections_leaves_room_for_others() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, shutdown) = (listener.local_addr().unwrap(), Shutdown::default());
+    let (_given, serves) = watch::channel(certificate());
+    shutdown.spawn_connection(webhook(&ApiServer::with(CLUSTER)).serve(listener, serves, shutdown.clone()));
+    let mut silent = Vec::new();
+    for _ in 0..OF_ONE_ADDRESS {
+        silent.push(connect([127, 0, 0, 2], address).await);
+    }
+    assert_eq!(connect([127, 0, 0, 2], address).await.read(&mut [0]).await.unwrap_or(0), 0, "one too many is closed");
+    assert!(over_tls(address).await.starts_with("HTTP/1.1 200"));
 }
