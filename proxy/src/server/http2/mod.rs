@@ -3,10 +3,10 @@
 //! It is not pinged: gRPC servers send clients away that ping more often than every five minutes (gRFC A8,
 //! `too_many_pings`). A machine that is gone is found by the kernel ([`Liveness`](crate::socket::Liveness)).
 
+mod connection;
+
 use std::{
-    cell::{Cell, RefCell},
     future::{Future, poll_fn},
-    net::SocketAddr,
     pin::pin,
     rc::Rc,
     task::Poll,
@@ -14,17 +14,14 @@ use std::{
 
 use ::http::Request;
 use bytes::Bytes;
-use h2::{
-    Ping, RecvStream, SendStream,
-    client::{Builder, ResponseFuture, SendRequest},
-    ext::Protocol,
-};
-use tokio::{sync::watch, task::spawn_local};
+use h2::{RecvStream, SendStream, client::ResponseFuture, ext::Protocol};
+use tokio::task::spawn_local;
 
-use super::{Delivery, refusal};
+pub use self::connection::Http2Server;
+use self::connection::{Ready, ready};
+use super::Delivery;
 use crate::{
     buffer::Buf,
-    endpoint::connect,
     http::{self as message, Framing, Version},
     http1::AnswerTo,
     http2,
@@ -32,28 +29,6 @@ use crate::{
     relay::{Failure, Http2Body, Http2Progress, given_up, send_received, with_beside},
     worker::Worker,
 };
-
-/// What a server may send ahead on one stream, and on all together.
-const STREAM_WINDOW: u32 = 256 << 10;
-const CONNECTION_WINDOW: u32 = 4 << 20;
-/// Connections that are tried for one request: the one that is there may be about to end, a fresh one is not.
-const MOST_CONNECTIONS: usize = 2;
-
-/// A connection that is there or under way.
-pub struct Http2Server {
-    state: RefCell<State>,
-    /// What the server can do is known: its SETTINGS have come, or nothing more does.
-    settled: Cell<bool>,
-    changed: watch::Sender<()>,
-    /// Held by each request that is on it, or waits for it.
-    in_use: Rc<()>,
-}
-
-enum State {
-    Connecting,
-    Ready(SendRequest<Bytes>),
-    Failed(Refusal),
-}
 
 pub(super) fn deliver(worker: &Rc<Worker>, delivery: Delivery) {
     let worker = worker.clone();
@@ -124,28 +99,6 @@ impl Head {
     }
 }
 
-/// A connection that takes another stream.
-struct Ready {
-    server: Rc<Http2Server>,
-    send: SendRequest<Bytes>,
-    /// Keeps it from counting as idle.
-    _in_use: Rc<()>,
-}
-
-async fn ready(worker: &Rc<Worker>, delivery: &Delivery) -> Result<Ready, Refusal> {
-    for _ in 0..MOST_CONNECTIONS {
-        let server = connection(worker, delivery);
-        let in_use = server.in_use.clone();
-        // The server's limit on streams is waited for here; a connection that ends meanwhile has seen nothing of this one.
-        if let Ok(send) = established(&server).await?.ready().await {
-            return Ok(Ready { server, send, _in_use: in_use });
-        }
-        // It is over, or finishes its last streams after a GOAWAY: this one, and those that follow, need another.
-        worker.servers.forget_http2(delivery.address, &server);
-    }
-    Err(Refusal::NotDelivered)
-}
-
 /// Tells the stream's other end why there is no whole answer.
 fn tell(stream: &Stream, failure: &Failure) {
     match failure {
@@ -170,101 +123,6 @@ fn is_gone_away(error: &h2::Error) -> bool {
     error.is_go_away() && error.is_remote()
 }
 
-/// The worker's connection to the server, made if there is none.
-fn connection(worker: &Rc<Worker>, delivery: &Delivery) -> Rc<Http2Server> {
-    let known = worker.servers.http2.borrow().get(&delivery.address).cloned();
-    known.unwrap_or_else(|| open(worker, delivery))
-}
-
-async fn established(server: &Http2Server) -> Result<SendRequest<Bytes>, Refusal> {
-    let mut changed = server.changed.subscribe();
-    loop {
-        match &*server.state.borrow() {
-            State::Connecting => {}
-            State::Ready(send) => return Ok(send.clone()),
-            State::Failed(refusal) => return Err(*refusal),
-        }
-        if changed.changed().await.is_err() {
-            return Err(Refusal::AppRefused);
-        }
-    }
-}
-
-/// Waits until the server's SETTINGS are known.
-async fn settled(server: &Http2Server) {
-    let mut changed = server.changed.subscribe();
-    while !server.settled.get() && changed.changed().await.is_ok() {}
-}
-
-fn open(worker: &Rc<Worker>, delivery: &Delivery) -> Rc<Http2Server> {
-    let server = Rc::new(Http2Server {
-        state: RefCell::new(State::Connecting),
-        settled: Cell::new(false),
-        changed: watch::Sender::new(()),
-        in_use: Rc::default(),
-    });
-    worker.servers.http2.borrow_mut().insert(delivery.address, server.clone());
-    let (worker, this, limit) = (worker.clone(), server.clone(), delivery.connect_deadline);
-    let address = delivery.address;
-    spawn_local(async move {
-        run(&worker, &this, address, limit).await;
-        worker.servers.forget_http2(address, &this);
-    });
-    server
-}
-
-/// Connects, and drives the connection until it is over.
-async fn run(worker: &Rc<Worker>, server: &Rc<Http2Server>, address: SocketAddr, limit: std::time::Duration) {
-    let become_ = |state| {
-        *server.state.borrow_mut() = state;
-        server.changed.send_replace(());
-    };
-    let settled = || {
-        server.settled.set(true);
-        server.changed.send_replace(());
-    };
-    let io = match connect(address, worker.shared.config.interception.mark, limit).await {
-        Ok(io) => io,
-        Err(error) => return become_(State::Failed(refusal(&error))),
-    };
-    let handshake = Builder::new()
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .enable_push(false)
-        .handshake::<_, Bytes>(io);
-    let Ok((send, connection)) = handshake.await else {
-        return become_(State::Failed(Refusal::NotDelivered));
-    };
-    become_(State::Ready(send));
-    let mut connection = pin!(connection);
-    // A server's SETTINGS come before all else of it, so before the answer to a PING (RFC 9113 section 3.4).
-    let mut ping = connection.ping_pong();
-    if let Some(ping) = &mut ping {
-        let _ = ping.send_ping(Ping::opaque());
-    }
-    let idle = worker.shared.config.timeouts.mesh_idle;
-    let timer = worker.timers.timer();
-    timer.set(idle);
-    poll_fn(|cx| {
-        if connection.as_mut().poll(cx).is_ready() {
-            settled();
-            return Poll::Ready(());
-        }
-        if !server.settled.get() && ping.as_mut().is_none_or(|ping| ping.poll_pong(cx).is_ready()) {
-            settled();
-        }
-        match timer.poll(cx) {
-            Poll::Ready(()) if Rc::strong_count(&server.in_use) == 1 => Poll::Ready(()),
-            Poll::Ready(()) => {
-                timer.set(idle);
-                timer.poll(cx)
-            }
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await;
-}
-
 /// One request over a connection that takes it; its body, if it has one, begins with what was received.
 async fn exchange(
     worker: &Rc<Worker>,
@@ -281,7 +139,7 @@ async fn exchange(
         }
     };
     if request.extensions().get::<Protocol>().is_some() {
-        settled(&server).await;
+        server.settled().await;
         if !send.is_extended_connect_protocol_enabled() {
             delivery.refuse(Refusal::Unsupported);
             return Ok(());
