@@ -14,7 +14,7 @@ use weft_api::RetryRule;
 
 pub use self::{
     budget::{Budget, BudgetSettings},
-    mark::{is_marked, marked},
+    mark::{MARK, is_marked},
     replay::{Again, REPLAY_LIMIT, Replay},
 };
 use crate::error::Verdict;

@@ -22,6 +22,7 @@ use crate::{
     endpoint::ConnectError,
     limit::Permit,
     mesh::{Incoming, Protocol, Refusal, Stream},
+    retry,
     telemetry::OpenConnection,
     worker::Worker,
 };
@@ -92,7 +93,7 @@ impl Delivery {
             count += 1;
         }
         if self.retried {
-            fields[count] = ("tracestate", b"weft=r");
+            fields[count] = ("tracestate", retry::MARK);
             count += 1;
         }
         (fields, count)
