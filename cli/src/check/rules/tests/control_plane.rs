@@ -9,34 +9,31 @@ fn a_cluster_without_weft_is_told_how_to_install_it() {
     assert_eq!(complaint.next.as_deref(), Some("weft install | kubectl apply -f -"));
 }
 
-#[test]
-fn a_replica_that_does_not_run_is_told_with_the_clusters_own_cause() {
+/// One replica is wanted, and its container, which was started so often, is in this state.
+fn not_running(restarts: u32, state: &str) -> Facts {
     let mut facts = well();
     facts.deployment = deployment("observedGeneration: 3, replicas: 1, updatedReplicas: 1");
-    facts.replicas.as_mut().unwrap()[0] = object(
-        "metadata: {name: a, namespace: weft, labels: {app.kubernetes.io/name: weft-control-plane}}
-spec: {containers: []}
+    facts.replicas.as_mut().unwrap()[0] = object(&format!(
+        "metadata: {{name: a, namespace: weft, labels: {{app.kubernetes.io/name: weft-control-plane}}}}
+spec: {{containers: []}}
 status:
   containerStatuses:
-    - {name: control-plane, ready: false, image: i, imageID: i, restartCount: 0,
-       state: {waiting: {reason: ImagePullBackOff, message: no such image}}}",
-    );
+    - {{name: control-plane, ready: false, image: i, imageID: i, restartCount: {restarts}, {state}}}",
+    ));
+    facts
+}
+
+#[test]
+fn a_replica_that_does_not_run_is_told_with_the_clusters_own_cause() {
+    let facts = not_running(0, "state: {waiting: {reason: ImagePullBackOff, message: no such image}}");
     fails(&facts, &["0 of 1: weft/a: container control-plane: ImagePullBackOff no such image", "kubectl logs"]);
 }
 
 #[test]
 fn a_replica_that_ends_again_and_again_is_told_with_its_last_words() {
-    let mut facts = well();
-    facts.deployment = deployment("observedGeneration: 3, replicas: 1, updatedReplicas: 1");
-    facts.replicas.as_mut().unwrap()[0] = object(
-        "metadata: {name: a, namespace: weft, labels: {app.kubernetes.io/name: weft-control-plane}}
-spec: {containers: []}
-status:
-  containerStatuses:
-    - {name: control-plane, ready: false, image: i, imageID: i, restartCount: 4,
-       state: {waiting: {reason: CrashLoopBackOff}},
-       lastState: {terminated: {exitCode: 1, message: \"starting\\n\\n  error: no Secret can be read\\n\"}}}",
-    );
+    let state = "state: {waiting: {reason: CrashLoopBackOff}}, \
+                 lastState: {terminated: {exitCode: 1, message: \"starting\\n\\n  error: no Secret can be read\\n\"}}";
+    let facts = not_running(4, state);
     fails(&facts, &["weft/a: container control-plane ended with 1: error: no Secret can be read |"]);
 }
 
