@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::harness::{assert_nothing_lost, json, mesh, mesh_with};
+use crate::harness::{assert_nothing_lost, json, mesh, mesh_with, retried};
 
 const LOAD: &[&str] = &["load", "app:8080", "--seconds", "6"];
 
@@ -37,17 +37,8 @@ async fn a_replica_that_is_deleted_costs_no_request() {
 
 #[tokio::test]
 async fn a_replica_that_is_killed_costs_no_request_that_was_safe_to_retry() {
-    let route = r#"---
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: { name: app, namespace: test }
-spec:
-  parentRefs: [{ group: "", kind: Service, name: app, port: 8080 }]
-  rules:
-  - backendRefs: [{ name: app, port: 8080 }]
-    retry: { codes: [502, 503, 504], attempts: 2, backoff: 10ms }
-"#;
-    let mesh = mesh(3, route).await;
+    let route = retried("app", "codes: [502, 503, 504], attempts: 2, backoff: 10ms");
+    let mesh = mesh(3, &route).await;
     let load = mesh.start("client", LOAD).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let replica = mesh.replicas().await.remove(0);

@@ -8,6 +8,22 @@ pub use weft_tests::mesh::{Mesh, Settings, eventually, json};
 /// The app and its client.
 pub const APP: &str = env!("CARGO_BIN_EXE_weft-test-app");
 
+/// A route to a Service whose requests are tried again as `retry` says.
+pub fn retried(service: &str, retry: &str) -> String {
+    format!(
+        r#"---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{ name: {service}, namespace: test }}
+spec:
+  parentRefs: [{{ group: "", kind: Service, name: {service}, port: 8080 }}]
+  rules:
+  - backendRefs: [{{ name: {service}, port: 8080 }}]
+    retry: {{ {retry} }}
+"#
+    )
+}
+
 /// A mesh whose app has so many replicas; `extra` are more manifests.
 pub async fn mesh(replicas: u32, extra: &str) -> Mesh {
     mesh_with(replicas, extra, &[]).await

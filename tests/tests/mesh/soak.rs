@@ -12,19 +12,9 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 use weft_sandbox::Pod;
 
-use crate::harness::{Mesh, assert_nothing_lost, eventually, json, mesh};
+use crate::harness::{Mesh, assert_nothing_lost, eventually, json, mesh, retried};
 
 const SIGKILL: i32 = 9;
-const ROUTE: &str = r#"---
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: { name: app, namespace: test }
-spec:
-  parentRefs: [{ group: "", kind: Service, name: app, port: 8080 }]
-  rules:
-  - backendRefs: [{ name: app, port: 8080 }]
-    retry: { codes: [502, 503, 504], attempts: 3, backoff: 20ms }
-"#;
 /// For as long after a kill a request may fail because of it: its connection is found dead, and tries elsewhere end.
 const AFTERMATH: Duration = Duration::from_secs(5);
 /// What may come and go: sockets to replicas that are being replaced, and the allocator's slack.
@@ -36,7 +26,7 @@ const MEMORY: f64 = 6_000_000.0;
 async fn random_kills_fail_no_request_that_had_not_yet_reached_an_app() {
     let seconds = std::env::var("WEFT_SOAK_SECONDS").map_or(1_200, |text| text.parse().unwrap());
     let length = Duration::from_secs(seconds);
-    let mesh = mesh(3, ROUTE).await;
+    let mesh = mesh(3, &retried("app", "codes: [502, 503, 504], attempts: 3, backoff: 20ms")).await;
     let words = ["load", "app:8080", "--rate", "60", "--clients", "12", "--seconds", &seconds.to_string()];
     let load = mesh.start("client", &words).await;
 

@@ -2,11 +2,14 @@
 
 use serde_json::Value;
 
-use crate::harness::{APP, Mesh, mesh, mesh_set_up};
+use crate::harness::{APP, Mesh, mesh, mesh_set_up, retried};
+
+/// What multiplies load where nothing bounds it.
+const RETRY: &str = "codes: [500, 502, 503, 504], attempts: 5, backoff: 10ms";
 
 /// A Service that passes on what it is asked to the next, and a route to it that asks for many retries.
 fn link(name: &str, next: &str) -> String {
-    let route = route(name);
+    let route = retried(name, RETRY);
     format!(
         r#"---
 apiVersion: apps/v1
@@ -35,24 +38,9 @@ spec:
     )
 }
 
-fn route(name: &str) -> String {
-    format!(
-        r#"---
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: {{ name: {name}, namespace: test }}
-spec:
-  parentRefs: [{{ group: "", kind: Service, name: {name}, port: 8080 }}]
-  rules:
-  - backendRefs: [{{ name: {name}, port: 8080 }}]
-    retry: {{ codes: [500, 502, 503, 504], attempts: 5, backoff: 10ms }}
-"#
-    )
-}
-
 #[tokio::test]
 async fn a_chain_over_a_failing_leaf_multiplies_load_by_no_more_than_the_budgets() {
-    let extra = link("front", "middle") + &link("middle", "app") + &route("app");
+    let extra = link("front", "middle") + &link("middle", "app") + &retried("app", RETRY);
     let mesh = mesh(1, &extra).await;
     let load = ["load", "front:8080", "--path", "/chain", "--seconds", "10", "--rate", "60", "--clients", "20"];
     let report = mesh.run("client", &load).await;

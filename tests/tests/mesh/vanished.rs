@@ -8,23 +8,12 @@ use std::time::Duration;
 
 use weft_sandbox::Pod;
 
-use crate::harness::{Mesh, assert_nothing_lost, json, mesh};
+use crate::harness::{Mesh, assert_nothing_lost, json, mesh, retried};
 
 const SIGSTOP: i32 = 19;
 /// 10 s, a dial or a handshake that finds nobody, and what a busy machine adds.
 const FOUND_DEAD: u64 = 18_000;
 const DIALLED_ELSEWHERE: u64 = 6_000;
-
-const ROUTE: &str = r#"---
-apiVersion: gateway.networking.k8s.io/v1
-kind: HTTPRoute
-metadata: { name: app, namespace: test }
-spec:
-  parentRefs: [{ group: "", kind: Service, name: app, port: 8080 }]
-  rules:
-  - backendRefs: [{ name: app, port: 8080 }]
-    retry: { codes: [502, 503, 504], attempts: 3, backoff: 10ms }
-"#;
 
 #[tokio::test]
 async fn a_frozen_peer_is_found_out_and_loses_its_traffic_to_the_others() {
@@ -47,7 +36,7 @@ async fn a_peer_whose_packets_are_dropped_is_found_out_and_loses_its_traffic_to_
 }
 
 async fn without_control_plane() -> Mesh {
-    let mesh = mesh(3, ROUTE).await;
+    let mesh = mesh(3, &retried("app", "codes: [502, 503, 504], attempts: 3, backoff: 10ms")).await;
     mesh.get("client", "app:8080", &["/"]).await;
     let plane = mesh.sandbox.list().await.unwrap().control_plane.unwrap();
     freeze(&mesh, &plane).await;
