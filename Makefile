@@ -13,7 +13,7 @@ ARGS ?=
 PROFILE ?= release
 export CARGO PROFILE
 # The images of a release, and the one that the cluster tests need besides.
-IMAGES := proxy control-plane users orders
+IMAGES := proxy control-plane shop
 TEST_IMAGES := $(IMAGES) test-app
 
 .PHONY: help demo images test-images kind test test-full test-cluster lint dependencies bench docs manifests tools

@@ -3,7 +3,9 @@
 //! `users` and `orders` are what a team would write without Weft. All state is in memory and each replica has its own.
 //! Their client under load is `weft demo`'s.
 
+pub mod db;
 pub mod faults;
+pub mod id;
 pub mod json;
 pub mod orders;
 pub mod page;
@@ -13,8 +15,11 @@ pub mod settings;
 pub mod trace;
 pub mod users;
 
-/// Generated from proto/user.proto.
-#[expect(missing_docs, reason = "generated code; the proto file is its documentation")]
+/// Generated from the files of proto/, which are its documentation.
+#[expect(missing_docs, reason = "generated code; the proto files are its documentation")]
 pub mod proto {
     tonic::include_proto!("_");
+
+    /// All of it as descriptors, for the reflection service.
+    pub const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("shop");
 }

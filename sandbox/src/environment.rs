@@ -10,7 +10,7 @@ const PASSED_ON: &[&str] =
 
 /// All variables of `container` in the pod whose fields `field` gives.
 ///
-/// The build folder stands first in PATH: the shop's `users` has the name of a program of every machine (coreutils).
+/// The build folder stands first in PATH, whatever programs of the same names the machine has.
 pub(crate) fn of(field: impl Fn(&FieldRef) -> String, container: &Container, build: &Path) -> Vec<(String, String)> {
     let mut env: Vec<(String, String)> = Vec::new();
     for name in PASSED_ON {

@@ -2,10 +2,12 @@
 
 mod grpc;
 mod rest;
+mod run;
 mod store;
 #[cfg(test)]
 mod tests;
 
 pub use grpc::UsersGrpc;
 pub use rest::router;
+pub use run::run;
 pub use store::{NewUser, Outcome, User, UserError, Users};

@@ -66,7 +66,7 @@ spec:
   containers:
   - name: users
     image: none
-    command: ["users"]
+    command: ["shop", "users"]
     readinessProbe: { tcpSocket: { port: 9090 }, periodSeconds: 1 }
 ---
 apiVersion: v1

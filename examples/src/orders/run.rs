@@ -1,16 +1,19 @@
-//! The orders service: REST on `PORT` (8080); asks the users service at `USERS_URL` (`http://users:9090`).
+//! The service as a program.
 
 use std::sync::Arc;
 
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
-use weft_examples::faults::Faults;
-use weft_examples::orders::{Orders, UsersClient, router};
-use weft_examples::{serve, settings};
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    serve::log();
+use super::{Orders, UsersClient, router};
+use crate::faults::Faults;
+use crate::{serve, settings};
+
+/// Serves REST on `PORT` (8080) until it is told to stop; asks the users service at `USERS_URL` (`http://users:9090`).
+///
+/// # Errors
+/// A setting that cannot be used, or a port that is taken.
+pub async fn run() -> anyhow::Result<()> {
     let url: String = settings::parsed("USERS_URL", "http://users:9090".into(), "a URL")?;
     let users = UsersClient::new(&url).with_context(|| format!("USERS_URL is {url:?}, which is no URL"))?;
     let faults = Arc::new(Faults::from_env()?);

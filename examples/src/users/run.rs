@@ -1,17 +1,20 @@
-//! The users service: REST on `PORT` (8080), gRPC on `GRPC_PORT` (9090).
+//! The service as a program.
 
 use std::sync::Arc;
 
 use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
-use weft_examples::faults::Faults;
-use weft_examples::proto::user_service_server::UserServiceServer;
-use weft_examples::serve;
-use weft_examples::users::{Users, UsersGrpc, router};
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    serve::log();
+use super::{Users, UsersGrpc, router};
+use crate::faults::Faults;
+use crate::proto::user_service_server::UserServiceServer;
+use crate::serve;
+
+/// Serves REST on `PORT` (8080) and gRPC on `GRPC_PORT` (9090) until it is told to stop.
+///
+/// # Errors
+/// A setting that cannot be used, or a port that is taken.
+pub async fn run() -> anyhow::Result<()> {
     let (users, faults) = (Arc::new(Users::new()), Arc::new(Faults::from_env()?));
     let rest = serve::listen(serve::port("PORT", 8080)?).await?;
     let grpc = serve::listen(serve::port("GRPC_PORT", 9090)?).await?;

@@ -1,0 +1,30 @@
+//! The shop in one program: `shop SERVICE` runs a service of it.
+
+use clap::{Parser, Subcommand};
+use weft_examples::{orders, serve, users};
+
+/// The shop: services that know nothing of the mesh. Each is set by environment variables; see examples/README.md.
+#[derive(Debug, Parser)]
+#[command(name = "shop", version)]
+struct Args {
+    #[command(subcommand)]
+    service: Service,
+}
+
+#[derive(Debug, Subcommand)]
+enum Service {
+    /// Who buys: REST and gRPC.
+    Users,
+    /// What was bought: REST.
+    Orders,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let service = Args::parse().service;
+    serve::log();
+    match service {
+        Service::Users => users::run().await,
+        Service::Orders => orders::run().await,
+    }
+}
