@@ -3,6 +3,7 @@
 //! `users` and `orders` are what a team would write without Weft. All state is in memory and each replica has its own.
 //! Their client under load is `weft demo`'s.
 
+pub mod client;
 pub mod db;
 pub mod faults;
 pub mod id;

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
 use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
 
 const NAMES: [&str; 2] = ["traceparent", "tracestate"];
@@ -22,6 +22,18 @@ impl TraceContext {
             values.filter_map(move |value| Some((name, MetadataValue::try_from(value.as_bytes()).ok()?)))
         };
         Self(NAMES.into_iter().flat_map(values).collect())
+    }
+
+    /// The headers for a REST call.
+    #[must_use]
+    pub fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.0 {
+            if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+                headers.append(*name, value);
+            }
+        }
+        headers
     }
 
     /// Adds the headers to a call's metadata.

@@ -1,0 +1,228 @@
+//! Calls to another service over REST: JSON both ways, a deadline, the trace passed on, problems read back.
+
+use std::time::Duration;
+
+use axum::http::{HeaderMap, Method, StatusCode};
+use reqwest::{RequestBuilder, Response, Url};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::trace::TraceContext;
+
+const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A client of one REST service. A clone shares its connections.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+    deadline: Duration,
+}
+
+/// Why a call brought no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The service answered with an error.
+    #[error("{url} answered {}: {detail}", status.as_u16())]
+    Refused {
+        /// What was asked.
+        url: String,
+        /// The status of the answer.
+        status: StatusCode,
+        /// The problem's detail, or the start of another body.
+        detail: String,
+    },
+    /// The deadline passed first.
+    #[error("{url} did not answer within {deadline:?}")]
+    Late {
+        /// What was asked.
+        url: String,
+        /// How long was waited.
+        deadline: Duration,
+    },
+    /// No connection, or one that broke.
+    #[error("{url} cannot be reached")]
+    Unreachable {
+        /// What was asked.
+        url: String,
+        /// What the connection says.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// An answer that is not the JSON that was expected.
+    #[error("{url} answered what is not the JSON that was expected")]
+    Unreadable {
+        /// What was asked.
+        url: String,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+impl Client {
+    /// A client of the service at `base`, such as `http://catalog:8080`; connects when it is first asked.
+    ///
+    /// # Errors
+    /// A text that is no `http:` URL.
+    pub fn new(base: &str) -> anyhow::Result<Self> {
+        let url = Url::parse(base).ok().filter(|url| url.scheme() == "http" && url.has_host());
+        let base = url.ok_or_else(|| anyhow::anyhow!("{base:?} is not a URL such as http://catalog:8080"))?;
+        let http = reqwest::Client::builder().connect_timeout(CONNECT_DEADLINE).no_proxy();
+        let http = http.redirect(reqwest::redirect::Policy::none()).build()?;
+        Ok(Self { http, base, deadline: DEADLINE })
+    }
+
+    /// The same client with another deadline for each call (10 s where nothing is said), connecting included.
+    #[must_use]
+    pub fn within(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// Asks for what is at `path`, which may have a query.
+    ///
+    /// # Errors
+    /// An answer of another status than 2xx, or none.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, trace: &TraceContext) -> Result<T, Failure> {
+        self.json(self.request(Method::GET, path)?, trace).await
+    }
+
+    /// Sends `body` as JSON, with `headers` beside.
+    ///
+    /// # Errors
+    /// An answer of another status than 2xx, or none.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        headers: HeaderMap,
+        trace: &TraceContext,
+    ) -> Result<T, Failure> {
+        self.json(self.request(Method::POST, path)?.headers(headers).json(body), trace).await
+    }
+
+    /// A request to `path` of this service with its deadline, for calls that are not JSON both ways.
+    ///
+    /// # Errors
+    /// [`Failure::Refused`] with a 400 for a path that makes no URL of this service.
+    pub fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
+        let url = self.base.join(path).ok().filter(|url| url.authority() == self.base.authority());
+        let url = url.ok_or_else(|| Failure::Refused {
+            url: self.base.to_string(),
+            status: StatusCode::BAD_REQUEST,
+            detail: format!("{path:?} is no path"),
+        })?;
+        Ok(self.http.request(method, url).timeout(self.deadline))
+    }
+
+    /// Sends what [`Self::request`] has made, with the trace, and gives the answer whatever its status is.
+    ///
+    /// # Errors
+    /// No answer within the deadline.
+    pub async fn send(&self, request: RequestBuilder, trace: &TraceContext) -> Result<Response, Failure> {
+        request.headers(trace.headers()).send().await.map_err(|error| self.unanswered(error))
+    }
+
+    async fn json<T: DeserializeOwned>(&self, request: RequestBuilder, trace: &TraceContext) -> Result<T, Failure> {
+        let answer = self.send(request, trace).await?;
+        let (url, status) = (answer.url().to_string(), answer.status());
+        let body = answer.bytes().await.map_err(|error| self.unanswered(error))?;
+        if !status.is_success() {
+            return Err(Failure::Refused { url, status, detail: detail(&body) });
+        }
+        serde_json::from_slice(&body).map_err(|source| Failure::Unreadable { url, source })
+    }
+
+    fn unanswered(&self, error: reqwest::Error) -> Failure {
+        let url = error.url().unwrap_or(&self.base).to_string();
+        if error.is_timeout() && !error.is_connect() {
+            return Failure::Late { url, deadline: self.deadline };
+        }
+        Failure::Unreachable { url, source: error.without_url() }
+    }
+}
+
+/// What a body says: the `detail` of a problem, else its first 200 characters.
+fn detail(body: &[u8]) -> String {
+    #[derive(Deserialize)]
+    struct Problem {
+        detail: String,
+    }
+    match serde_json::from_slice::<Problem>(body) {
+        Ok(problem) => problem.detail,
+        Err(_) => String::from_utf8_lossy(body).chars().take(200).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::{get, post};
+    use axum::{Json, Router};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::problem::Problem;
+
+    /// Runs `test` with a client of `router`.
+    async fn with(router: Router, test: impl AsyncFnOnce(Client)) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = Client::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        tokio::select! {
+            _ = axum::serve(listener, router) => {}
+            () = test(client) => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn json_goes_both_ways_and_the_trace_goes_with_it() {
+        let echo = async |headers: HeaderMap, Json(body): Json<Value>| {
+            Json(json!([body, headers["traceparent"].to_str().unwrap(), headers["idempotency-key"].to_str().unwrap()]))
+        };
+        with(Router::new().route("/echo", post(echo)), async |client| {
+            let trace = TraceContext::of(
+                &[("traceparent".parse().unwrap(), "00-a-b-01".parse().unwrap())].into_iter().collect(),
+            );
+            let headers = [("idempotency-key".parse().unwrap(), "k1".parse().unwrap())].into_iter().collect();
+            let answer: Value = client.post("/echo", &json!({ "id": 7 }), headers, &trace).await.unwrap();
+            assert_eq!(answer, json!([{ "id": 7 }, "00-a-b-01", "k1"]));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_problem_is_read_back() {
+        let refuse = async || Problem::new(StatusCode::CONFLICT, "it is taken");
+        with(Router::new().route("/taken", get(refuse)), async |client| {
+            let failure = client.get::<Value>("/taken", &TraceContext::default()).await.unwrap_err();
+            assert!(failure.to_string().ends_with("/taken answered 409: it is taken"), "{failure}");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_call_has_a_deadline() {
+        let sleep = async || tokio::time::sleep(Duration::from_secs(60)).await;
+        with(Router::new().route("/slow", get(sleep)), async |client| {
+            let client = client.within(Duration::from_millis(20));
+            let failure = client.get::<Value>("/slow", &TraceContext::default()).await.unwrap_err();
+            assert!(matches!(failure, Failure::Late { .. }), "{failure:?}");
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_unreachable() {
+        let client = Client::new("http://127.0.0.1:1").unwrap();
+        let failure = client.get::<Value>("/", &TraceContext::default()).await.unwrap_err();
+        assert!(matches!(failure, Failure::Unreachable { .. }), "{failure:?}");
+    }
+
+    #[test]
+    fn a_path_does_not_lead_to_another_service() {
+        let client = Client::new("http://users:8080").unwrap();
+        assert!(client.request(Method::GET, "//elsewhere/users").is_err());
+        assert!(client.request(Method::GET, "http://elsewhere/").is_err());
+        assert!(Client::new("https://users").is_err());
+    }
+}
