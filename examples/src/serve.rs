@@ -3,20 +3,33 @@
 use std::io::IsTerminal;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use axum::extract::Path;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Redirect};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_stream::wrappers::TcpListenerStream;
 use tokio_util::sync::CancellationToken;
+use tonic::service::RoutesBuilder;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
 use tracing::{info, warn};
+use utoipa::openapi::OpenApi;
 
-use crate::problem;
+use crate::db::Db;
+use crate::problem::{self, Problem};
+use crate::proto;
 use crate::settings::{self, SettingError};
 
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+/// How old the answer "ready" over gRPC may be.
+const READY_EVERY: Duration = Duration::from_secs(1);
 
 /// Logs to standard error, one line an event.
 pub fn log() {
@@ -55,6 +68,68 @@ pub fn with_basics(routes: Router) -> Router {
         .route("/health", get(|| async { axum::Json(serde_json::json!({ "status": "ok" })) }))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
+}
+
+/// `/ready`: whether the service's database answers.
+pub fn ready(db: &Db) -> Router {
+    let db = db.clone();
+    let answer = || async move {
+        db.ready().await?;
+        Ok::<_, Problem>(axum::Json(serde_json::json!({ "status": "ready" })))
+    };
+    Router::new().route("/ready", get(answer))
+}
+
+/// `/openapi.json`, which describes the service, and `/docs`, a page to try it.
+pub fn docs(api: OpenApi) -> Router {
+    // The page's own links are relative to its folder.
+    Router::new()
+        .route("/openapi.json", get(|| async { axum::Json(api) }))
+        .route("/docs", get(|| async { Redirect::permanent("/docs/") }))
+        .route("/docs/", get(|| async { page("index.html") }))
+        .route("/docs/{file}", get(|Path(file): Path<String>| async move { page(&file) }))
+}
+
+fn page(file: &str) -> Result<impl IntoResponse + use<>, Problem> {
+    let config = Arc::new(utoipa_swagger_ui::Config::from("/openapi.json"));
+    let Ok(Some(file)) = utoipa_swagger_ui::serve(file, config) else {
+        return Err(Problem::new(StatusCode::NOT_FOUND, format!("there is nothing at /docs/{file}")));
+    };
+    Ok(([(header::CONTENT_TYPE, file.content_type)], file.bytes.into_owned()))
+}
+
+/// Serves `services` until `stop`, then finishes what is in flight. Beside them stand reflection and the health service:
+/// it says of the service "" that the program runs, and of "ready" whether its database answers.
+///
+/// # Errors
+/// A listener that breaks.
+pub async fn grpc(
+    listener: TcpListener,
+    services: RoutesBuilder,
+    db: Db,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    info!(address = %listener.local_addr()?, "serving gRPC");
+    let server = tonic::transport::Server::builder()
+        .add_routes(services.routes().add_service(health).add_service(reflection))
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled_owned());
+    tokio::select! {
+        ended = server => Ok(ended?),
+        () = report_ready(reporter, db) => Ok(()),
+    }
+}
+
+async fn report_ready(reporter: HealthReporter, db: Db) {
+    loop {
+        let status = if db.ready().await.is_ok() { ServingStatus::Serving } else { ServingStatus::NotServing };
+        reporter.set_service_status("ready", status).await;
+        tokio::time::sleep(READY_EVERY).await;
+    }
 }
 
 /// Serves `router` until `stop`, then finishes what is in flight.
