@@ -7,6 +7,7 @@ use reqwest::{RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::problem::Problem;
 use crate::trace::TraceContext;
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
@@ -143,13 +144,28 @@ impl Client {
     }
 }
 
+impl From<Failure> for Problem {
+    /// As a service tells its own client of it: what is the client's fault stays so, the rest is a gateway's error.
+    fn from(failure: Failure) -> Self {
+        let status = match failure {
+            Failure::Refused { status, .. } if status.is_client_error() => status,
+            Failure::Refused { status: StatusCode::SERVICE_UNAVAILABLE, .. } | Failure::Unreachable { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Failure::Late { .. } => StatusCode::GATEWAY_TIMEOUT,
+            Failure::Refused { .. } | Failure::Unreadable { .. } => StatusCode::BAD_GATEWAY,
+        };
+        Self::new(status, failure.to_string())
+    }
+}
+
 /// What a body says: the `detail` of a problem, else its first 200 characters.
 fn detail(body: &[u8]) -> String {
     #[derive(Deserialize)]
-    struct Problem {
+    struct Told {
         detail: String,
     }
-    match serde_json::from_slice::<Problem>(body) {
+    match serde_json::from_slice::<Told>(body) {
         Ok(problem) => problem.detail,
         Err(_) => String::from_utf8_lossy(body).chars().take(200).collect(),
     }
@@ -162,7 +178,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::problem::Problem;
 
     /// Runs `test` with a client of `router`.
     async fn with(router: Router, test: impl AsyncFnOnce(Client)) {

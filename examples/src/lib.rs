@@ -3,8 +3,13 @@
 //! `users` and `orders` are what a team would write without Weft. All state is in memory and each replica has its own.
 //! Their client under load is `weft demo`'s.
 
+pub mod bff;
+pub mod caller;
 pub mod client;
 pub mod db;
+pub mod edge;
+#[cfg(test)]
+mod fake;
 pub mod faults;
 pub mod id;
 pub mod json;

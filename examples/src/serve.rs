@@ -139,7 +139,8 @@ async fn report_ready(reporter: HealthReporter, db: Db) {
 pub async fn rest(listener: TcpListener, router: Router, stop: CancellationToken) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     info!(%address, "serving REST");
-    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await?;
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop.cancelled_owned()).await?;
     Ok(())
 }
 

@@ -3,6 +3,10 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use anyhow::Context;
+
+use crate::client::Client;
+
 /// A variable whose value cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{name} is {value:?}; it must be {wanted}")]
@@ -31,6 +35,15 @@ pub fn parsed<T: FromStr>(name: &'static str, default: T, wanted: &'static str) 
 pub fn time(name: &'static str, default: Duration) -> Result<Duration, SettingError> {
     let Ok(value) = std::env::var(name) else { return Ok(default) };
     read_time(&value).ok_or(SettingError { name, value, wanted: "a time such as 30ms or 2s" })
+}
+
+/// A client of the service whose URL is in `name`, or of the one at `default`.
+///
+/// # Errors
+/// A value that is no URL.
+pub fn service(name: &'static str, default: &str) -> anyhow::Result<Client> {
+    let url = parsed(name, default.to_owned(), "a URL")?;
+    Client::new(&url).with_context(|| format!("{name} cannot be used"))
 }
 
 /// Reads `30ms` or `2s`.

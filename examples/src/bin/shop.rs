@@ -1,7 +1,7 @@
 //! The shop in one program: `shop SERVICE` runs a service of it.
 
 use clap::{Parser, Subcommand};
-use weft_examples::{orders, serve, users};
+use weft_examples::{bff, edge, orders, serve, users};
 
 /// The shop: services that know nothing of the mesh. Each is set by environment variables; see examples/README.md.
 #[derive(Debug, Parser)]
@@ -17,6 +17,12 @@ enum Service {
     Users,
     /// What was bought: REST.
     Orders,
+    /// The way in: routes, logins, limits.
+    Edge,
+    /// What a browser shows: REST, and pages.
+    WebBff,
+    /// What a phone shows: REST.
+    MobileBff,
 }
 
 #[tokio::main]
@@ -26,5 +32,8 @@ async fn main() -> anyhow::Result<()> {
     match service {
         Service::Users => users::run().await,
         Service::Orders => orders::run().await,
+        Service::Edge => edge::run().await,
+        Service::WebBff => bff::run_web().await,
+        Service::MobileBff => bff::run_mobile().await,
     }
 }

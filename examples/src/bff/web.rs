@@ -1,0 +1,131 @@
+//! For a browser: everything of one user in one answer, and the pages.
+
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use maud::Markup;
+use serde_json::json;
+
+use super::page;
+use super::parts::{Order, Overview, Shop, there};
+use crate::caller::Caller;
+use crate::json::read_id;
+use crate::problem::Problem;
+use crate::serve;
+use crate::trace::TraceContext;
+
+/// Orders takes up to 5 s before it says that it is still at it.
+const ORDER_DEADLINE: Duration = Duration::from_secs(8);
+/// Scripts and styles come from here alone, and nobody may frame the page.
+const POLICY: &str = "default-src 'self'; frame-ancestors 'none'";
+
+/// `GET /web/overview`, and under `/web` the pages and their forms.
+pub fn router(shop: Shop) -> Router {
+    let file =
+        |kind: &'static str, text: &'static str| get(move || async move { ([(header::CONTENT_TYPE, kind)], text) });
+    let routes = Router::new()
+        .route("/web", get(front))
+        .route("/web/overview", get(overview))
+        .route("/web/orders", post(order))
+        .route("/web/orders/{id}", get(watch))
+        .route("/web/orders/{id}/steps", get(steps))
+        .route("/web/orders/{id}/cancel", post(cancel))
+        .route("/web/live.js", file("text/javascript", include_str!("live.js")))
+        .route("/web/shop.css", file("text/css", include_str!("shop.css")))
+        .with_state(shop);
+    serve::with_basics(routes)
+}
+
+async fn overview(State(shop): State<Shop>, caller: Caller, trace: TraceContext) -> Result<Json<Overview>, Problem> {
+    Ok(Json(shop.overview(caller.user()?, &trace).await?))
+}
+
+async fn front(State(shop): State<Shop>, Caller(user): Caller, trace: TraceContext) -> Response {
+    let Some(user) = user else {
+        let (users, products) = tokio::join!(shop.some_users(&trace), shop.products(&trace));
+        let mut missing = Vec::new();
+        let users = there("users", users, &mut missing).unwrap_or_default();
+        let products = there("catalog", products, &mut missing).unwrap_or_default();
+        return html(StatusCode::OK, page::welcome(&users, &products, &missing));
+    };
+    match shop.overview(user, &trace).await {
+        Ok(overview) => html(StatusCode::OK, page::front(&overview)),
+        Err(problem) => trouble(&problem),
+    }
+}
+
+/// The key of the form makes one order of two clicks.
+async fn order(
+    State(shop): State<Shop>,
+    caller: Caller,
+    trace: TraceContext,
+    body: String,
+) -> Result<Response, Problem> {
+    let user = caller.user()?;
+    let form: Vec<_> = form_urlencoded::parse(body.as_bytes()).collect();
+    let field = |name: &str| form.iter().find(|(other, _)| other == name).map_or("", |(_, value)| &**value);
+    let items = json!([{ "product_id": read_id(field("product_id"))?, "quantity": read_id(field("quantity"))? }]);
+    let mode = form_urlencoded::Serializer::new(String::new()).append_pair("mode", field("mode")).finish();
+    let mut headers = HeaderMap::new();
+    headers.insert("prefer", HeaderValue::from_static("respond-async"));
+    if let Ok(key) = HeaderValue::from_str(field("key")) {
+        headers.insert(HeaderName::from_static("idempotency-key"), key);
+    }
+    let orders = shop.orders.within(ORDER_DEADLINE);
+    let body = json!({ "user_id": user, "items": items });
+    match orders.post::<Order>(&format!("/orders?{mode}"), &body, headers, &trace).await {
+        Ok(order) => Ok(Redirect::to(&format!("/web/orders/{}", order.id)).into_response()),
+        Err(failure) => Ok(trouble(&failure.into())),
+    }
+}
+
+async fn cancel(
+    State(shop): State<Shop>,
+    caller: Caller,
+    trace: TraceContext,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let order = shop.order(read_id(&id)?, caller.user()?, &trace).await?;
+    let orders = shop.orders.within(ORDER_DEADLINE);
+    let path = format!("/orders/{}/cancel", order.id);
+    match orders.post::<Order>(&path, &json!({}), HeaderMap::new(), &trace).await {
+        Ok(order) => Ok(Redirect::to(&format!("/web/orders/{}", order.id)).into_response()),
+        Err(failure) => Ok(trouble(&failure.into())),
+    }
+}
+
+async fn watch(
+    State(shop): State<Shop>,
+    caller: Caller,
+    trace: TraceContext,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    match shop.order(read_id(&id)?, caller.user()?, &trace).await {
+        Ok(order) => Ok(html(StatusCode::OK, page::order(&order))),
+        Err(problem) => Ok(trouble(&problem)),
+    }
+}
+
+/// What the page of an order asks for again and again.
+async fn steps(
+    State(shop): State<Shop>,
+    caller: Caller,
+    trace: TraceContext,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let order = shop.order(read_id(&id)?, caller.user()?, &trace).await?;
+    Ok(html(StatusCode::OK, page::steps(&order)))
+}
+
+fn trouble(problem: &Problem) -> Response {
+    html(problem.status(), page::trouble(problem))
+}
+
+fn html(status: StatusCode, markup: Markup) -> Response {
+    let headers = [(header::CONTENT_SECURITY_POLICY, POLICY), (header::CACHE_CONTROL, "no-store")];
+    (status, headers, Html(markup.into_string())).into_response()
+}
