@@ -1,11 +1,16 @@
 //! Calls to another service over REST: JSON both ways, a deadline, the trace passed on, problems read back.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, StatusCode};
 use reqwest::{RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::problem::Problem;
 use crate::trace::TraceContext;
@@ -17,8 +22,17 @@ const DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
-    base: Url,
+    place: Place,
     deadline: Duration,
+}
+
+/// Where a service is.
+#[derive(Clone, Debug)]
+enum Place {
+    /// At one URL; who answers there is not this client's concern.
+    At(Url),
+    /// At each of these; calls take turns.
+    Among { name: String, instances: watch::Receiver<Vec<Url>>, turn: Arc<AtomicUsize>, _watching: Arc<JoinSet<()>> },
 }
 
 /// Why a call brought no answer that can be used.
@@ -51,6 +65,12 @@ pub enum Failure {
         #[source]
         source: reqwest::Error,
     },
+    /// Nobody is known to be there.
+    #[error("no instance of {service} is known just now")]
+    Nobody {
+        /// Who was asked for.
+        service: String,
+    },
     /// An answer that is not the JSON that was expected.
     #[error("{url} answered what is not the JSON that was expected")]
     Unreadable {
@@ -70,9 +90,15 @@ impl Client {
     pub fn new(base: &str) -> anyhow::Result<Self> {
         let url = Url::parse(base).ok().filter(|url| url.scheme() == "http" && url.has_host());
         let base = url.ok_or_else(|| anyhow::anyhow!("{base:?} is not a URL such as http://catalog:8080"))?;
-        let http = reqwest::Client::builder().connect_timeout(CONNECT_DEADLINE).no_proxy();
-        let http = http.redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self { http, base, deadline: DEADLINE })
+        Ok(Self { http: http(), place: Place::At(base), deadline: DEADLINE })
+    }
+
+    /// A client of whichever `instances` of the service `name` there are; `watching` keeps that list true.
+    #[must_use]
+    pub fn among(name: &str, instances: watch::Receiver<Vec<Url>>, watching: JoinSet<()>) -> Self {
+        let turn = Arc::new(AtomicUsize::new(fastrand::usize(..)));
+        let place = Place::Among { name: name.to_owned(), instances, turn, _watching: Arc::new(watching) };
+        Self { http: http(), place, deadline: DEADLINE }
     }
 
     /// The same client with another deadline for each call (10 s where nothing is said), connecting included.
@@ -108,9 +134,10 @@ impl Client {
     /// # Errors
     /// [`Failure::Refused`] with a 400 for a path that makes no URL of this service.
     pub fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
-        let url = self.base.join(path).ok().filter(|url| url.authority() == self.base.authority());
+        let base = self.choose()?;
+        let url = base.join(path).ok().filter(|url| url.authority() == base.authority());
         let url = url.ok_or_else(|| Failure::Refused {
-            url: self.base.to_string(),
+            url: base.to_string(),
             status: StatusCode::BAD_REQUEST,
             detail: format!("{path:?} is no path"),
         })?;
@@ -125,18 +152,43 @@ impl Client {
         request.headers(trace.headers()).send().await.map_err(|error| self.unanswered(error))
     }
 
+    /// Sends what [`Self::request`] has made, and reads no more of the answer than that it is a good one.
+    ///
+    /// # Errors
+    /// An answer of another status than 2xx, or none.
+    pub async fn done(&self, request: RequestBuilder, trace: &TraceContext) -> Result<(), Failure> {
+        self.body(request, trace).await.map(|_| ())
+    }
+
     async fn json<T: DeserializeOwned>(&self, request: RequestBuilder, trace: &TraceContext) -> Result<T, Failure> {
+        let (url, body) = self.body(request, trace).await?;
+        serde_json::from_slice(&body).map_err(|source| Failure::Unreadable { url, source })
+    }
+
+    async fn body(&self, request: RequestBuilder, trace: &TraceContext) -> Result<(String, Bytes), Failure> {
         let answer = self.send(request, trace).await?;
         let (url, status) = (answer.url().to_string(), answer.status());
         let body = answer.bytes().await.map_err(|error| self.unanswered(error))?;
         if !status.is_success() {
             return Err(Failure::Refused { url, status, detail: detail(&body) });
         }
-        serde_json::from_slice(&body).map_err(|source| Failure::Unreadable { url, source })
+        Ok((url, body))
+    }
+
+    fn choose(&self) -> Result<Url, Failure> {
+        match &self.place {
+            Place::At(url) => Ok(url.clone()),
+            Place::Among { name, instances, turn, .. } => {
+                let instances = instances.borrow();
+                let turn = turn.fetch_add(1, Ordering::Relaxed).checked_rem(instances.len());
+                let chosen = turn.and_then(|turn| instances.get(turn)).cloned();
+                chosen.ok_or_else(|| Failure::Nobody { service: name.clone() })
+            }
+        }
     }
 
     fn unanswered(&self, error: reqwest::Error) -> Failure {
-        let url = error.url().unwrap_or(&self.base).to_string();
+        let url = error.url().map(Url::to_string).unwrap_or_default();
         if error.is_timeout() && !error.is_connect() {
             return Failure::Late { url, deadline: self.deadline };
         }
@@ -144,14 +196,20 @@ impl Client {
     }
 }
 
+#[expect(clippy::expect_used, reason = "without TLS and a resolver of its own, there is nothing that can fail")]
+fn http() -> reqwest::Client {
+    let builder = reqwest::Client::builder().connect_timeout(CONNECT_DEADLINE).no_proxy();
+    builder.redirect(reqwest::redirect::Policy::none()).build().expect("a client of plain HTTP")
+}
+
 impl From<Failure> for Problem {
     /// As a service tells its own client of it: what is the client's fault stays so, the rest is a gateway's error.
     fn from(failure: Failure) -> Self {
         let status = match failure {
             Failure::Refused { status, .. } if status.is_client_error() => status,
-            Failure::Refused { status: StatusCode::SERVICE_UNAVAILABLE, .. } | Failure::Unreachable { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Failure::Refused { status: StatusCode::SERVICE_UNAVAILABLE, .. }
+            | Failure::Unreachable { .. }
+            | Failure::Nobody { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Failure::Late { .. } => StatusCode::GATEWAY_TIMEOUT,
             Failure::Refused { .. } | Failure::Unreadable { .. } => StatusCode::BAD_GATEWAY,
         };

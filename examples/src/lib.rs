@@ -7,6 +7,7 @@ pub mod bff;
 pub mod caller;
 pub mod client;
 pub mod db;
+pub mod discovery;
 pub mod edge;
 #[cfg(test)]
 mod fake;

@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use crate::client::{Client, Failure};
+use crate::discovery;
 use crate::problem::Problem;
-use crate::settings;
 use crate::trace::TraceContext;
 
 /// Each service has so long for a part of an answer.
@@ -130,9 +130,9 @@ impl Shop {
     /// A value that is no URL.
     pub fn from_env() -> anyhow::Result<Self> {
         Ok(Self {
-            users: settings::service("USERS_REST_URL", "http://users:8080")?,
-            catalog: settings::service("CATALOG_URL", "http://catalog:8080")?,
-            orders: settings::service("ORDERS_URL", "http://orders:8080")?,
+            users: discovery::service("USERS_REST_URL", "http://users:8080")?,
+            catalog: discovery::service("CATALOG_URL", "http://catalog:8080")?,
+            orders: discovery::service("ORDERS_URL", "http://orders:8080")?,
         })
     }
 

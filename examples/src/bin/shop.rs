@@ -1,7 +1,8 @@
 //! The shop in one program: `shop SERVICE` runs a service of it.
 
 use clap::{Parser, Subcommand};
-use weft_examples::{bff, edge, orders, serve, users};
+use weft_examples::discovery::registered;
+use weft_examples::{bff, discovery, edge, orders, serve, users};
 
 /// The shop: services that know nothing of the mesh. Each is set by environment variables; see examples/README.md.
 #[derive(Debug, Parser)]
@@ -23,6 +24,8 @@ enum Service {
     WebBff,
     /// What a phone shows: REST.
     MobileBff,
+    /// Who is there, for clients that choose for themselves: REST.
+    Registry,
 }
 
 #[tokio::main]
@@ -30,10 +33,11 @@ async fn main() -> anyhow::Result<()> {
     let service = Args::parse().service;
     serve::log();
     match service {
-        Service::Users => users::run().await,
-        Service::Orders => orders::run().await,
-        Service::Edge => edge::run().await,
-        Service::WebBff => bff::run_web().await,
-        Service::MobileBff => bff::run_mobile().await,
+        Service::Users => registered("users", users::run()).await,
+        Service::Orders => registered("orders", orders::run()).await,
+        Service::Edge => registered("edge", edge::run()).await,
+        Service::WebBff => registered("web-bff", bff::run_web()).await,
+        Service::MobileBff => registered("mobile-bff", bff::run_mobile()).await,
+        Service::Registry => discovery::run().await,
     }
 }
