@@ -112,7 +112,7 @@ impl Client {
     /// # Errors
     /// An answer of another status than 2xx, or none.
     pub async fn get<T: DeserializeOwned>(&self, path: &str, trace: &TraceContext) -> Result<T, Failure> {
-        self.json(self.request(Method::GET, path)?, trace).await
+        self.read(self.request(Method::GET, path)?, trace).await
     }
 
     /// Sends `body` as JSON, with `headers` beside.
@@ -126,7 +126,7 @@ impl Client {
         headers: HeaderMap,
         trace: &TraceContext,
     ) -> Result<T, Failure> {
-        self.json(self.request(Method::POST, path)?.headers(headers).json(body), trace).await
+        self.read(self.request(Method::POST, path)?.headers(headers).json(body), trace).await
     }
 
     /// A request to `path` of this service with its deadline, for calls that are not JSON both ways.
@@ -152,17 +152,21 @@ impl Client {
         request.headers(trace.headers()).send().await.map_err(|error| self.unanswered(error))
     }
 
+    /// Sends what [`Self::request`] has made, and reads the answer as JSON.
+    ///
+    /// # Errors
+    /// An answer of another status than 2xx, or none.
+    pub async fn read<T: DeserializeOwned>(&self, request: RequestBuilder, trace: &TraceContext) -> Result<T, Failure> {
+        let (url, body) = self.body(request, trace).await?;
+        serde_json::from_slice(&body).map_err(|source| Failure::Unreadable { url, source })
+    }
+
     /// Sends what [`Self::request`] has made, and reads no more of the answer than that it is a good one.
     ///
     /// # Errors
     /// An answer of another status than 2xx, or none.
     pub async fn done(&self, request: RequestBuilder, trace: &TraceContext) -> Result<(), Failure> {
         self.body(request, trace).await.map(|_| ())
-    }
-
-    async fn json<T: DeserializeOwned>(&self, request: RequestBuilder, trace: &TraceContext) -> Result<T, Failure> {
-        let (url, body) = self.body(request, trace).await?;
-        serde_json::from_slice(&body).map_err(|source| Failure::Unreadable { url, source })
     }
 
     async fn body(&self, request: RequestBuilder, trace: &TraceContext) -> Result<(String, Bytes), Failure> {

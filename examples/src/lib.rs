@@ -4,6 +4,7 @@
 //! Their client under load is `weft demo`'s.
 
 pub mod bff;
+pub mod books;
 pub mod caller;
 pub mod client;
 pub mod db;
@@ -14,6 +15,7 @@ mod fake;
 pub mod faults;
 pub mod id;
 pub mod json;
+pub mod load;
 pub mod orders;
 pub mod page;
 pub mod problem;

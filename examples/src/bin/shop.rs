@@ -1,8 +1,10 @@
 //! The shop in one program: `shop SERVICE` runs a service of it.
 
+use std::time::Duration;
+
 use clap::{Parser, Subcommand};
 use weft_examples::discovery::registered;
-use weft_examples::{bff, discovery, edge, orders, serve, users};
+use weft_examples::{bff, books, discovery, edge, load, orders, serve, users};
 
 /// The shop: services that know nothing of the mesh. Each is set by environment variables; see examples/README.md.
 #[derive(Debug, Parser)]
@@ -26,6 +28,14 @@ enum Service {
     MobileBff,
     /// Who is there, for clients that choose for themselves: REST.
     Registry,
+    /// Customers who browse, order and cancel; at the end everything must add up.
+    Load(load::Arguments),
+    /// Whether money, stock and orders add up.
+    Books {
+        /// How many seconds the books may take to settle.
+        #[arg(long, default_value_t = 60)]
+        patience: u64,
+    },
 }
 
 #[tokio::main]
@@ -39,5 +49,7 @@ async fn main() -> anyhow::Result<()> {
         Service::WebBff => registered("web-bff", bff::run_web()).await,
         Service::MobileBff => registered("mobile-bff", bff::run_mobile()).await,
         Service::Registry => discovery::run().await,
+        Service::Load(arguments) => load::run(arguments).await,
+        Service::Books { patience } => books::run(Duration::from_secs(patience)).await,
     }
 }
