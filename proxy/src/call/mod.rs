@@ -192,7 +192,7 @@ impl<'a> Call<'a> {
 
     /// Whether, and after which pause, the request is tried again. A yes has been paid from the budget.
     pub fn decide(&self, outcome: Outcome, replayable: bool) -> Option<Duration> {
-        let budget = self.budget()?;
+        let Some(budget) = self.budget() else { return self.decide_at_app(outcome, replayable) };
         let asked = self.rule.as_ref().and_then(|rule| rule.retry.as_ref());
         let refused = match retry::may_retry(outcome, self.traits, asked, self.tries) {
             Decision::Stop(Stop::Final) => return None,
@@ -211,6 +211,14 @@ impl<'a> Call<'a> {
         };
         self.count_retry(refused);
         None
+    }
+
+    /// A client outside of the mesh has nobody who tries again for it. What provably did not reach the app, because a
+    /// connection that it closed at that moment was to carry it, is tried once more, at once.
+    fn decide_at_app(&self, outcome: Outcome, replayable: bool) -> Option<Duration> {
+        let never_delivered = outcome == Outcome::Failed(Verdict::NeverDelivered);
+        let again = never_delivered && replayable && self.tries == 1 && matches!(self.origin, Origin::App(_));
+        again.then_some(Duration::ZERO)
     }
 
     fn budget(&self) -> Option<&Budget> {

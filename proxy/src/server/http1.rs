@@ -1,10 +1,11 @@
 //! A server that speaks HTTP/1.1: a task per connection, each serving one request after the other.
 //!
 //! A request is handed to an idle connection's task; a task is spawned only if there is none. A connection that turns
-//! out to be closed before a byte of the request was written is replaced by a fresh one; after that, a closed connection
-//! proves nothing and the request is not sent again from here.
+//! out to be closed before a byte of the request was written is replaced by a fresh one. One that was closed before a
+//! byte of it had arrived refuses it as not delivered, which is a proof for the retry step: servers close idle
+//! connections when they like, also at the moment at which a request is on its way. Any other end proves nothing.
 
-use std::{cell::Cell, future::poll_fn, pin::pin, rc::Rc, task::Poll};
+use std::{cell::Cell, future::poll_fn, io, pin::pin, rc::Rc, task::Poll};
 
 use tokio::task::spawn_local;
 
@@ -95,6 +96,7 @@ async fn serve(
     timer: &Timer,
 ) -> Next {
     let progress = Progress::default();
+    let mark = wr.written();
     let exchange = exchange(worker, rd, wr, delivery, &progress);
     let result = match delivery.remaining() {
         None => exchange.await,
@@ -109,10 +111,23 @@ async fn serve(
     delivery.over();
     match result {
         Ok(next) => next,
+        Err(Failure::Gone(end)) if end.kind() == io::ErrorKind::UnexpectedEof && wr.nothing_arrived_since(mark) => {
+            came_too_late(delivery);
+            Next::Close
+        }
         Err(failure) => {
             tell(&delivery.stream, &failure, &progress);
             Next::Close
         }
+    }
+}
+
+/// The server had closed the connection before anything of the request was there.
+fn came_too_late(delivery: &Delivery) {
+    match delivery.stream.is_accepted() {
+        // The opener has let go of what it sent.
+        true => delivery.stream.reset(ResetCause::AppClosed),
+        false => delivery.refuse(Refusal::NotDelivered),
     }
 }
 

@@ -9,6 +9,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test panics when it fails")]
 
 mod app;
+mod closing;
 mod exchanges;
 mod fixture;
 mod flow;

@@ -116,6 +116,8 @@ async fn serve_http(io: TcpStream, client: SocketAddr, app: App, leaving: Cancel
     let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(io), service));
     // A client that breaks off is a test's business.
     tokio::select! {
+        // A request that has come already is taken before the connection is closed.
+        biased;
         _ = connection.as_mut() => {}
         () = leaving.cancelled() => {
             connection.as_mut().graceful_shutdown();
