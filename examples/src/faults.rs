@@ -3,7 +3,7 @@
 //! | variable | what it does |
 //! |---|---|
 //! | `SLOW` | every answer waits so long first, such as `30ms` |
-//! | `FAIL_RATIO` | so many of the REST requests are answered 503 before anything is done: 0 to 1 |
+//! | `FAIL_RATIO` | so many requests are answered 503 or UNAVAILABLE before anything is done: 0 to 1 |
 //! | `FAIL_EVERY`, `FAIL_FOR` | with both, requests fail only in the last `FAIL_FOR` of every `FAIL_EVERY` |
 
 use std::sync::Arc;
@@ -15,9 +15,12 @@ use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
+use tonic::Status;
 
 use crate::problem::Problem;
 use crate::settings::{self, SettingError};
+
+const FAILED: &str = "this replica fails at times, as FAIL_RATIO asks; nothing was done";
 
 /// What goes wrong, and when. Nothing, by default.
 #[derive(Debug)]
@@ -70,6 +73,15 @@ impl Faults {
         }
     }
 
+    /// What a gRPC call goes through first: the wait of a slow replica, and the failure of one that fails at times.
+    ///
+    /// # Errors
+    /// UNAVAILABLE, as often as `FAIL_RATIO` says.
+    pub async fn strike(&self) -> Result<(), Status> {
+        self.delay().await;
+        if self.fails() { Err(Status::unavailable(FAILED)) } else { Ok(()) }
+    }
+
     /// Whether the next request fails. Failures are spread evenly, so that a ratio is kept over a few requests too.
     pub fn fails(&self) -> bool {
         const GOLDEN: f64 = 0.618_033_988_749_895; // its multiples, modulo 1, fill 0..1 evenly
@@ -93,8 +105,7 @@ impl Faults {
 pub async fn trouble(State(faults): State<Arc<Faults>>, request: Request, next: Next) -> Response {
     faults.delay().await;
     if faults.fails() {
-        let detail = "this replica fails at times, as FAIL_RATIO asks; nothing was done";
-        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail).into_response();
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, FAILED).into_response();
     }
     next.run(request).await
 }

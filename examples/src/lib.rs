@@ -14,13 +14,18 @@ pub mod edge;
 mod fake;
 pub mod faults;
 pub mod id;
+pub mod inventory;
 pub mod json;
 pub mod load;
 pub mod orders;
 pub mod page;
+pub mod participant;
+pub mod payments;
 pub mod problem;
 pub mod serve;
 pub mod settings;
+#[cfg(test)]
+mod testing;
 pub mod trace;
 pub mod users;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use weft_examples::discovery::registered;
-use weft_examples::{bff, books, discovery, edge, load, orders, serve, users};
+use weft_examples::{bff, books, discovery, edge, inventory, load, orders, payments, serve, users};
 
 /// The shop: services that know nothing of the mesh. Each is set by environment variables; see examples/README.md.
 #[derive(Debug, Parser)]
@@ -36,6 +36,10 @@ enum Service {
         #[arg(long, default_value_t = 60)]
         patience: u64,
     },
+    /// What lies in the warehouse: gRPC.
+    Inventory,
+    /// Accounts of users: gRPC.
+    Payments,
 }
 
 #[tokio::main]
@@ -51,5 +55,7 @@ async fn main() -> anyhow::Result<()> {
         Service::Registry => discovery::run().await,
         Service::Load(arguments) => load::run(arguments).await,
         Service::Books { patience } => books::run(Duration::from_secs(patience)).await,
+        Service::Inventory => inventory::run().await,
+        Service::Payments => payments::run().await,
     }
 }

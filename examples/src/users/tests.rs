@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::http::{Request, Response, StatusCode};
-use http_body_util::BodyExt;
-use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
+use axum::http::{Response, StatusCode};
+use serde_json::json;
 use tokio_stream::StreamExt;
 use tonic::Code;
-use tonic::transport::{Channel, Endpoint, Server};
-use tower::ServiceExt;
+use tonic::service::RoutesBuilder;
+use tonic::transport::Channel;
 
 use super::*;
 use crate::faults::Faults;
@@ -18,14 +16,10 @@ use crate::proto::sync_users_response::Outcome::{Created, Unchanged, Updated};
 use crate::proto::user_service_client::UserServiceClient;
 use crate::proto::user_service_server::UserServiceServer;
 use crate::proto::{GetUserRequest, ImportUsersRequest, ListUsersRequest};
+use crate::testing::{self, json_of};
 
 async fn ask(users: &Arc<Users>, method: &str, path: &str, body: &str) -> Response<Body> {
-    let request = Request::builder().method(method).uri(path).body(Body::from(body.to_owned())).unwrap();
-    router(users.clone(), Arc::new(Faults::none())).oneshot(request).await.unwrap()
-}
-
-async fn json_of(answer: Response<Body>) -> Value {
-    serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap()
+    testing::ask(router(users.clone(), Arc::new(Faults::none())), method, path, body).await
 }
 
 #[tokio::test]
@@ -106,28 +100,16 @@ fn an_email_address_has_two_sides() {
 
 #[tokio::test]
 async fn health_does_not_suffer_from_faults() {
-    let health = Request::get("/health").body(Body::empty()).unwrap();
-    let answer = router(Arc::new(Users::new()), Arc::new(Faults::none())).oneshot(health).await.unwrap();
+    let answer = ask(&Arc::new(Users::new()), "GET", "/health", "").await;
     assert_eq!(answer.status(), StatusCode::OK);
 }
 
-/// Runs `test` with a client whose server is at the other end of a pipe in memory.
+/// Runs `test` with a client of the service.
 async fn with_grpc<F: Future>(test: impl FnOnce(UserServiceClient<Channel>) -> F) {
-    let (near, far) = tokio::io::duplex(64 * 1024);
     let service = UsersGrpc::new(Arc::new(Users::new()), Arc::new(Faults::none()));
-    let server = Server::builder()
-        .add_service(UserServiceServer::new(service))
-        .serve_with_incoming(tokio_stream::once(Ok::<_, std::io::Error>(far)).chain(tokio_stream::pending()));
-    let mut near = Some(near);
-    let connector = tower::service_fn(move |_| {
-        let io = near.take().ok_or_else(|| std::io::Error::other("there is one pipe"));
-        async move { io.map(TokioIo::new) }
-    });
-    let channel = Endpoint::from_static("http://users").connect_with_connector_lazy(connector);
-    tokio::select! {
-        _ = server => panic!("the server ended"),
-        _ = test(UserServiceClient::new(channel)) => {}
-    }
+    let mut services = RoutesBuilder::default();
+    services.add_service(UserServiceServer::new(service));
+    testing::with_channel(services, |channel| test(UserServiceClient::new(channel))).await;
 }
 
 #[tokio::test]
