@@ -13,6 +13,7 @@ pub mod edge;
 #[cfg(test)]
 mod fake;
 pub mod faults;
+pub mod functions;
 pub mod id;
 pub mod inventory;
 pub mod json;

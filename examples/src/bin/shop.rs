@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use weft_examples::discovery::registered;
-use weft_examples::{bff, books, discovery, edge, inventory, load, orders, payments, serve, users};
+use weft_examples::{bff, books, discovery, edge, functions, inventory, load, orders, payments, serve, users};
 
 /// The shop: services that know nothing of the mesh. Each is set by environment variables; see examples/README.md.
 #[derive(Debug, Parser)]
@@ -28,6 +28,10 @@ enum Service {
     MobileBff,
     /// Who is there, for clients that choose for themselves: REST.
     Registry,
+    /// Starts a program for each event of an order.
+    Functions(functions::Arguments),
+    /// Such a program: an event on standard input, a receipt on standard output.
+    Receipt,
     /// Customers who browse, order and cancel; at the end everything must add up.
     Load(load::Arguments),
     /// Whether money, stock and orders add up.
@@ -53,6 +57,8 @@ async fn main() -> anyhow::Result<()> {
         Service::WebBff => registered("web-bff", bff::run_web()).await,
         Service::MobileBff => registered("mobile-bff", bff::run_mobile()).await,
         Service::Registry => discovery::run().await,
+        Service::Functions(arguments) => functions::run(arguments).await,
+        Service::Receipt => functions::run_receipt(),
         Service::Load(arguments) => load::run(arguments).await,
         Service::Books { patience } => books::run(Duration::from_secs(patience)).await,
         Service::Inventory => inventory::run().await,
