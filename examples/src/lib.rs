@@ -6,6 +6,7 @@
 pub mod bff;
 pub mod books;
 pub mod caller;
+pub mod catalog;
 pub mod client;
 pub mod db;
 pub mod discovery;

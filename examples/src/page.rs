@@ -3,13 +3,14 @@
 use axum::extract::FromRequestParts;
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use utoipa::IntoParams;
 
 use crate::problem::Problem;
 
 const MOST: usize = 1000;
 
 /// Which part of a list is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoParams)]
 pub struct Page {
     /// Only what has a greater id; 0 for the start of the list.
     pub after: i64,

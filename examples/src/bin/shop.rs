@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use weft_examples::discovery::registered;
-use weft_examples::{bff, books, discovery, edge, functions, inventory, load, orders, payments, serve, users};
+use weft_examples::{bff, books, catalog, discovery, edge, functions, inventory, load, orders, payments, serve, users};
 
 /// The shop: services that know nothing of the mesh. Each is set by environment variables; see examples/README.md.
 #[derive(Debug, Parser)]
@@ -40,6 +40,8 @@ enum Service {
         #[arg(long, default_value_t = 60)]
         patience: u64,
     },
+    /// What can be bought: REST.
+    Catalog,
     /// What lies in the warehouse: gRPC.
     Inventory,
     /// Accounts of users: gRPC.
@@ -61,6 +63,7 @@ async fn main() -> anyhow::Result<()> {
         Service::Receipt => functions::run_receipt(),
         Service::Load(arguments) => load::run(arguments).await,
         Service::Books { patience } => books::run(Duration::from_secs(patience)).await,
+        Service::Catalog => registered("catalog", catalog::run()).await,
         Service::Inventory => inventory::run().await,
         Service::Payments => payments::run().await,
     }
