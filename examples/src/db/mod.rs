@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::Migrator;
 use sqlx::{Any, AnyPool, Executor, Transaction};
+use tokio::time::Instant;
 use tonic::Status;
 use tracing::warn;
 
@@ -22,6 +23,9 @@ pub mod testing;
 const CONNECTIONS: u32 = 8;
 /// How long a request waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a service that starts waits for a server that does too.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+const START_PAUSE: Duration = Duration::from_secs(1);
 /// What SQLite has to be told on each connection: readers beside the writer, a wait for the lock, a write that survives
 /// the loss of power, references that hold.
 const SQLITE: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -48,13 +52,23 @@ pub struct Db {
 }
 
 impl Db {
-    /// The database at `DATABASE_URL`, or the file `SERVICE.db` of the working folder, with all `migrations`.
+    /// The database at `DATABASE_URL`, or the file `SERVICE.db` of the working folder, with all `migrations`. A server may
+    /// start after the service: it is tried for 30 s.
     ///
     /// # Errors
     /// A URL of another kind, a server that does not answer, a migration that fails.
     pub async fn from_env(service: &str, migrations: &Migrator) -> anyhow::Result<Self> {
         let url = settings::parsed("DATABASE_URL", format!("sqlite://{service}.db?mode=rwc"), "a URL")?;
-        Self::open(&url, migrations).await
+        let end = Instant::now() + START_PATIENCE;
+        loop {
+            match Self::open(&url, migrations).await {
+                Err(error) if url.starts_with("postgres") && Instant::now() < end => {
+                    warn!(error = format!("{error:#}"), "trying again");
+                    tokio::time::sleep(START_PAUSE).await;
+                }
+                opened => return opened,
+            }
+        }
     }
 
     /// The database at `url`: `sqlite://FILE?mode=rwc` or `postgres://USER:PASSWORD@HOST/NAME`.

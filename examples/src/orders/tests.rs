@@ -13,10 +13,12 @@ use tonic::transport::Server;
 use tower::ServiceExt;
 
 use super::*;
+use crate::client::Client;
+use crate::db::Db;
 use crate::faults::Faults;
 use crate::page::Page;
 use crate::proto::user_service_server::UserServiceServer;
-use crate::users::{Users, UsersGrpc};
+use crate::users::{self, UsersGrpc};
 
 async fn ask(orders: &Arc<Orders>, users: &str, request: Request<Body>) -> Response<Body> {
     let users = UsersClient::new(users).unwrap();
@@ -37,7 +39,11 @@ const NOBODY: &str = "http://127.0.0.1:1";
 async fn with_users<F: Future>(test: impl FnOnce(String) -> F) -> Vec<MetadataMap> {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let listen = heard.clone();
-    let service = UserServiceServer::new(UsersGrpc::new(Arc::new(Users::new()), Arc::new(Faults::none())));
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite://{}/users.db?mode=rwc", folder.path().display());
+    let db = Db::open(&database, &users::MIGRATIONS).await.unwrap();
+    let orders = Client::new("http://127.0.0.1:9").unwrap();
+    let service = UserServiceServer::new(UsersGrpc::new(db, orders, Arc::new(Faults::none())));
     let service = InterceptedService::new(service, move |request: tonic::Request<()>| {
         listen.lock().unwrap().push(request.metadata().clone());
         Ok(request)

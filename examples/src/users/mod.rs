@@ -1,6 +1,7 @@
 //! The users service: REST on one port, gRPC on another, over the same users.
 
 mod grpc;
+mod orders;
 mod rest;
 mod run;
 mod store;
@@ -10,4 +11,4 @@ mod tests;
 pub use grpc::UsersGrpc;
 pub use rest::router;
 pub use run::run;
-pub use store::{NewUser, Outcome, User, UserError, Users};
+pub use store::{MIGRATIONS, NewUser, Outcome, User, UserError, create, find, import, list, sync};

@@ -7,34 +7,48 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router, middleware};
+use utoipa::OpenApi;
 
-use super::{NewUser, User, UserError, Users};
+use super::{NewUser, User, UserError, store};
+use crate::db::Db;
 use crate::faults::{Faults, trouble};
 use crate::json::{Body, read_id};
 use crate::page::Page;
 use crate::problem::Problem;
 use crate::serve;
 
-/// `GET /users`, `GET /users/{id}`, `POST /users`, `GET /health`.
-pub fn router(users: Arc<Users>, faults: Arc<Faults>) -> Router {
+#[derive(OpenApi)]
+#[openapi(info(title = "Users", description = "Who buys."), paths(list, find, create))]
+struct Api;
+
+/// `GET /users`, `GET /users/{id}`, `POST /users`, and what every service has.
+pub fn router(db: Db, faults: Arc<Faults>) -> Router {
     let routes = Router::new()
         .route("/users", get(list).post(create))
         .route("/users/{id}", get(find))
         .layer(middleware::from_fn_with_state(faults, trouble))
-        .with_state(users);
-    serve::with_basics(routes)
+        .with_state(db.clone());
+    serve::with_basics(routes.merge(serve::ready(&db)).merge(serve::docs(Api::openapi())))
 }
 
-async fn list(State(users): State<Arc<Users>>, page: Page) -> Json<Vec<User>> {
-    Json(users.list(page))
+/// Users in the order of their ids.
+#[utoipa::path(get, path = "/users", params(Page), responses((status = 200, body = [User])))]
+async fn list(State(db): State<Db>, page: Page) -> Result<Json<Vec<User>>, Problem> {
+    Ok(Json(store::list(&mut *db.pool.acquire().await?, page).await?))
 }
 
-async fn find(State(users): State<Arc<Users>>, Path(id): Path<String>) -> Result<Json<User>, Problem> {
-    Ok(Json(users.find(read_id(&id)?)?))
+/// One user.
+#[utoipa::path(get, path = "/users/{id}", params(("id" = i64, Path)),
+    responses((status = 200, body = User), (status = 404, body = Problem)))]
+async fn find(State(db): State<Db>, Path(id): Path<String>) -> Result<Json<User>, Problem> {
+    Ok(Json(store::find(&mut *db.pool.acquire().await?, read_id(&id)?).await?))
 }
 
-async fn create(State(users): State<Arc<Users>>, Body(new): Body<NewUser>) -> Result<impl IntoResponse, Problem> {
-    let user = users.create(new)?;
+/// Takes in a user.
+#[utoipa::path(post, path = "/users", request_body = NewUser, responses(
+    (status = 201, body = User), (status = 409, body = Problem), (status = 422, body = Problem)))]
+async fn create(State(db): State<Db>, Body(new): Body<NewUser>) -> Result<impl IntoResponse, Problem> {
+    let user = store::create(&mut *db.pool.acquire().await?, new).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, format!("/users/{}", user.id))], Json(user)))
 }
 
@@ -43,8 +57,8 @@ impl From<UserError> for Problem {
         let status = match error {
             UserError::Unknown { .. } => StatusCode::NOT_FOUND,
             UserError::EmailTaken { .. } => StatusCode::CONFLICT,
-            UserError::Full { .. } => StatusCode::INSUFFICIENT_STORAGE,
             UserError::Invalid(errors) => return Self::invalid(errors),
+            UserError::Database(error) => return error.into(),
         };
         Self::new(status, error.to_string())
     }

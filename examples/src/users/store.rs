@@ -1,16 +1,21 @@
-//! Who the users are, in memory, and what a user must be. Neither REST nor gRPC.
+//! Who the users are, what a user must be, and the SQL. Neither REST nor gRPC.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
+use sqlx::migrate::Migrator;
+use utoipa::ToSchema;
 
 use crate::page::Page;
 use crate::problem::FieldError;
+use crate::{db, id};
+
+/// The tables of this service, with the first three users of the shop.
+pub static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| db::tables("users", sqlx::migrate!("migrations/users")));
 
 /// A user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema, sqlx::FromRow)]
 pub struct User {
     /// From 1 on.
     pub id: i64,
@@ -21,7 +26,7 @@ pub struct User {
 }
 
 /// A user that is to be created.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
 pub struct NewUser {
     /// 1 to 100 characters.
     #[serde(default)]
@@ -32,7 +37,7 @@ pub struct NewUser {
 }
 
 /// Why a user was not found or not taken.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum UserError {
     /// Nobody has the id.
     #[error("there is no user {id}")]
@@ -51,12 +56,9 @@ pub enum UserError {
     /// Fields break the rules.
     #[error("{}", .0.iter().map(|error| format!("{} {}", error.field, error.detail)).collect::<Vec<_>>().join("; "))]
     Invalid(Vec<FieldError>),
-    /// There is no room.
-    #[error("there is no room for more than {most} users")]
-    Full {
-        /// The limit.
-        most: usize,
-    },
+    /// The database did not do its work.
+    #[error("the database did not do its work")]
+    Database(#[from] sqlx::Error),
 }
 
 /// What became of a user that a caller told about.
@@ -70,116 +72,93 @@ pub enum Outcome {
     Updated,
 }
 
-/// All users.
-#[derive(Debug)]
-pub struct Users {
-    by_id: Mutex<BTreeMap<i64, User>>,
+/// The user with this id.
+///
+/// # Errors
+/// [`UserError::Unknown`].
+pub async fn find(connection: &mut AnyConnection, id: i64) -> Result<User, UserError> {
+    let row = sqlx::query_as("SELECT id, name, email FROM users WHERE id = $1").bind(id);
+    row.fetch_optional(&mut *connection).await?.ok_or(UserError::Unknown { id })
 }
 
-const MOST: usize = 100_000;
+/// Users in the order of their ids.
+///
+/// # Errors
+/// The database's.
+pub async fn list(connection: &mut AnyConnection, page: Page) -> Result<Vec<User>, UserError> {
+    let rows = sqlx::query_as("SELECT id, name, email FROM users WHERE id > $1 ORDER BY id LIMIT $2");
+    Ok(rows.bind(page.after).bind(page.limit as i64).fetch_all(&mut *connection).await?)
+}
 
-impl Users {
-    /// With the first three users of the shop.
-    #[must_use]
-    pub fn new() -> Self {
-        let user = |id, name: &str, email: &str| (id, User { id, name: name.into(), email: email.into() });
-        let first = [
-            user(1, "Ada Lovelace", "ada@shop.example"),
-            user(2, "Grace Hopper", "grace@shop.example"),
-            user(3, "Katherine Johnson", "katherine@shop.example"),
-        ];
-        Self { by_id: Mutex::new(first.into()) }
-    }
-
-    /// The user with this id.
-    ///
-    /// # Errors
-    /// [`UserError::Unknown`].
-    pub fn find(&self, id: i64) -> Result<User, UserError> {
-        self.lock().get(&id).cloned().ok_or(UserError::Unknown { id })
-    }
-
-    /// Users in the order of their ids.
-    pub fn list(&self, page: Page) -> Vec<User> {
-        self.lock().range(page.after.saturating_add(1)..).take(page.limit).map(|(_, user)| user.clone()).collect()
-    }
-
-    /// Takes in one user.
-    ///
-    /// # Errors
-    /// What breaks the rules, and an address that is taken.
-    pub fn create(&self, new: NewUser) -> Result<User, UserError> {
-        create(&mut self.lock(), new)
-    }
-
-    /// Takes in all of `new`, or none.
-    ///
-    /// # Errors
-    /// The first user that cannot be taken.
-    pub fn import(&self, new: Vec<NewUser>) -> Result<Vec<User>, UserError> {
-        let mut users = self.lock();
-        let mut changed = users.clone();
-        let created = new.into_iter().map(|new| create(&mut changed, new)).collect::<Result<_, _>>()?;
-        *users = changed;
-        Ok(created)
-    }
-
-    /// Makes the user be as the caller knows it; id 0 creates one.
-    ///
-    /// # Errors
-    /// An id that nobody has, what breaks the rules, and an address that is taken.
-    pub fn sync(&self, known: User) -> Result<(User, Outcome), UserError> {
-        let mut users = self.lock();
-        let new = NewUser { name: known.name, email: known.email };
-        if known.id == 0 {
-            return create(&mut users, new).map(|user| (user, Outcome::Created));
-        }
-        let held = users.get(&known.id).ok_or(UserError::Unknown { id: known.id })?;
-        if held.name == new.name && held.email == new.email {
-            return Ok((held.clone(), Outcome::Unchanged));
-        }
-        check(&users, &new, known.id)?;
-        let user = User { id: known.id, name: new.name, email: new.email };
-        users.insert(user.id, user.clone());
-        Ok((user, Outcome::Updated))
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<i64, User>> {
-        self.by_id.lock().unwrap_or_else(PoisonError::into_inner)
+/// Takes in one user.
+///
+/// # Errors
+/// What breaks the rules, and an address that is taken.
+pub async fn create(connection: &mut AnyConnection, new: NewUser) -> Result<User, UserError> {
+    new.check()?;
+    let user = User { id: id::fresh(), name: new.name, email: new.email };
+    let insert = "INSERT INTO users (id, name, email) VALUES ($1, $2, $3) ON CONFLICT (email) DO NOTHING";
+    let inserted =
+        sqlx::query(insert).bind(user.id).bind(&user.name).bind(&user.email).execute(&mut *connection).await?;
+    match inserted.rows_affected() {
+        0 => Err(taken(connection, user.email, 0).await?),
+        _ => Ok(user),
     }
 }
 
-impl Default for Users {
-    fn default() -> Self {
-        Self::new()
+/// Takes in all of `new`, or none: after an error the caller must roll back.
+///
+/// # Errors
+/// The first user that cannot be taken.
+pub async fn import(connection: &mut AnyConnection, new: Vec<NewUser>) -> Result<Vec<User>, UserError> {
+    let mut created = Vec::with_capacity(new.len());
+    for new in new {
+        created.push(create(&mut *connection, new).await?);
+    }
+    Ok(created)
+}
+
+/// Makes the user be as the caller knows it; id 0 creates one.
+///
+/// # Errors
+/// An id that nobody has, what breaks the rules, and an address that is taken.
+pub async fn sync(connection: &mut AnyConnection, known: User) -> Result<(User, Outcome), UserError> {
+    let User { id, name, email } = known;
+    let new = NewUser { name, email };
+    if id == 0 {
+        return Ok((create(connection, new).await?, Outcome::Created));
+    }
+    let held = find(&mut *connection, id).await?;
+    if held.name == new.name && held.email == new.email {
+        return Ok((held, Outcome::Unchanged));
+    }
+    new.check()?;
+    let update = "UPDATE users SET name = $2, email = $3 WHERE id = $1 \
+        AND NOT EXISTS (SELECT 1 FROM users WHERE email = $3 AND id <> $1)";
+    let updated = sqlx::query(update).bind(id).bind(&new.name).bind(&new.email).execute(&mut *connection).await?;
+    match updated.rows_affected() {
+        0 => Err(taken(connection, new.email, id).await?),
+        _ => Ok((User { id, name: new.name, email: new.email }, Outcome::Updated)),
     }
 }
 
-fn create(users: &mut BTreeMap<i64, User>, new: NewUser) -> Result<User, UserError> {
-    check(users, &new, 0)?;
-    if users.len() >= MOST {
-        return Err(UserError::Full { most: MOST });
-    }
-    let id = users.last_key_value().map_or(0, |(id, _)| *id) + 1;
-    let user = User { id, name: new.name, email: new.email };
-    users.insert(id, user.clone());
-    Ok(user)
+/// Who else than `own` has the address.
+async fn taken(connection: &mut AnyConnection, email: String, own: i64) -> sqlx::Result<UserError> {
+    let other = sqlx::query_as("SELECT id FROM users WHERE email = $1 AND id <> $2").bind(&email).bind(own);
+    let (id,): (i64,) = other.fetch_one(&mut *connection).await?;
+    Ok(UserError::EmailTaken { email, id })
 }
 
-/// `own` is the id of the user that may have the address.
-fn check(users: &BTreeMap<i64, User>, new: &NewUser, own: i64) -> Result<(), UserError> {
-    let errors: Vec<_> = [check_name(&new.name), check_email(&new.email)].into_iter().flatten().collect();
-    if !errors.is_empty() {
-        return Err(UserError::Invalid(errors));
-    }
-    match users.values().find(|user| user.email == new.email && user.id != own) {
-        Some(other) => Err(UserError::EmailTaken { email: new.email.clone(), id: other.id }),
-        None => Ok(()),
+impl NewUser {
+    fn check(&self) -> Result<(), UserError> {
+        let errors: Vec<_> = [check_name(&self.name), check_email(&self.email)].into_iter().flatten().collect();
+        if errors.is_empty() { Ok(()) } else { Err(UserError::Invalid(errors)) }
     }
 }
 
 fn check_name(name: &str) -> Option<FieldError> {
-    let fits = (1..=100).contains(&name.chars().count()) && !name.trim().is_empty();
+    // PostgreSQL keeps no text with the character 0.
+    let fits = (1..=100).contains(&name.chars().count()) && !name.trim().is_empty() && !name.contains('\0');
     (!fits).then(|| FieldError::new("name", "must have 1 to 100 characters"))
 }
 
