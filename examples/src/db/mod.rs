@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use sqlx::any::AnyPoolOptions;
 use sqlx::migrate::Migrator;
 use sqlx::{Any, AnyPool, Executor, Transaction};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tonic::Status;
 use tracing::warn;
 
@@ -26,6 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a service that starts waits for a server that does too.
 const START_PATIENCE: Duration = Duration::from_secs(30);
 const START_PAUSE: Duration = Duration::from_secs(1);
+const MIGRATION_PAUSE: Duration = Duration::from_millis(100);
 /// What SQLite has to be told on each connection: readers beside the writer, a wait for the lock, a write that survives
 /// the loss of power, references that hold.
 const SQLITE: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -107,10 +108,15 @@ impl Db {
     /// # Errors
     /// A migration that fails.
     pub async fn migrate(&self, migrations: &Migrator) -> anyhow::Result<()> {
-        if migrations.run(&self.pool).await.is_ok() {
-            return Ok(());
+        // On SQLite nothing locks a migration: of replicas that start at once one wins, and none does while a service that
+        // shares the file writes. Who loses tries again, and may find the tables made.
+        let patience = Instant::now() + PATIENCE;
+        while Instant::now() < patience {
+            if migrations.run(&self.pool).await.is_ok() {
+                return Ok(());
+            }
+            sleep(MIGRATION_PAUSE).await;
         }
-        // Of replicas that start at once on SQLite, where nothing locks a migration, one wins; the others find its tables.
         migrations.run(&self.pool).await.context("the tables of this service cannot be made or changed")
     }
 
