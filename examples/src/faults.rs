@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `SLOW` | every answer waits so long first, such as `30ms` |
 //! | `FAIL_RATIO` | so many requests are answered 503 or UNAVAILABLE before anything is done: 0 to 1 |
+//! | `CRASH_AT` | the process kills itself there as `kill -9` does: `before-STEP` or `after-STEP` of an order, such as `after-charge-payment` |
 //! | `FAIL_EVERY`, `FAIL_FOR` | with both, requests fail only in the last `FAIL_FOR` of every `FAIL_EVERY` |
 
 use std::sync::Arc;
@@ -14,8 +15,10 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use nix::sys::signal::{Signal, raise};
 use tokio::time::Instant;
 use tonic::Status;
+use tracing::warn;
 
 use crate::problem::Problem;
 use crate::settings::{self, SettingError};
@@ -29,6 +32,7 @@ pub struct Faults {
     ratio: f64,
     every: Duration,
     lasts: Duration,
+    crash_at: String,
     started: Instant,
     seen: AtomicU64,
 }
@@ -49,6 +53,7 @@ impl Faults {
             ratio,
             every: settings::time("FAIL_EVERY", Duration::ZERO)?,
             lasts: settings::time("FAIL_FOR", Duration::ZERO)?,
+            crash_at: settings::parsed("CRASH_AT", String::new(), "a place such as after-charge-payment")?,
             ..Self::none()
         })
     }
@@ -61,6 +66,7 @@ impl Faults {
             ratio: 0.0,
             every: Duration::ZERO,
             lasts: Duration::ZERO,
+            crash_at: String::new(),
             started: Instant::now(),
             seen: AtomicU64::new(0),
         }
@@ -90,6 +96,14 @@ impl Faults {
         }
         let number = self.seen.fetch_add(1, Ordering::Relaxed) % 1_000_000;
         (number as f64 * GOLDEN).fract() < self.ratio
+    }
+
+    /// Ends this process at once, with nothing tidied up, where `CRASH_AT` is `WHEN-STEP`.
+    pub fn crash_at(&self, when: &str, step: &str) {
+        if self.crash_at.strip_prefix(when).and_then(|rest| rest.strip_prefix('-')) == Some(step) {
+            warn!(when, step, "crashing, as CRASH_AT asks");
+            let _ = raise(Signal::SIGKILL);
+        }
     }
 
     fn in_bad_time(&self) -> bool {

@@ -1,16 +1,18 @@
 //! The shop: sample services that know nothing of the mesh.
 //!
-//! `users` and `orders` are what a team would write without Weft. All state is in memory and each replica has its own.
-//! Their client under load is `weft demo`'s.
+//! They are what a team would write without Weft. Each keeps what it knows in a database of its own, which its replicas share.
 
+pub mod analytics;
 pub mod bff;
 pub mod books;
 pub mod caller;
 pub mod catalog;
 pub mod client;
+pub mod clock;
 pub mod db;
 pub mod discovery;
 pub mod edge;
+pub mod events;
 #[cfg(test)]
 mod fake;
 pub mod faults;
@@ -19,6 +21,7 @@ pub mod id;
 pub mod inventory;
 pub mod json;
 pub mod load;
+pub mod notifications;
 pub mod orders;
 pub mod page;
 pub mod participant;

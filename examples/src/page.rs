@@ -44,6 +44,25 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
     }
 }
 
+/// Whose part of a list is asked for: `?user_id=ID`; everybody's where nothing is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserId(pub Option<i64>);
+
+impl<S: Send + Sync> FromRequestParts<S> for UserId {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parameter(parts, "user_id").map(|value| number("user_id", value)).transpose().map(Self)
+    }
+}
+
+/// The value of a query's parameter, as it stands there.
+#[must_use]
+pub fn parameter<'a>(parts: &'a Parts, name: &str) -> Option<&'a str> {
+    let mut pairs = parts.uri.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+}
+
 fn number<T: std::str::FromStr>(name: &str, value: &str) -> Result<T, Problem> {
     value.parse().map_err(|_| Problem::new(StatusCode::BAD_REQUEST, format!("{name} is {value:?}, not a whole number")))
 }

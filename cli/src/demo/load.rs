@@ -89,9 +89,11 @@ async fn client(schedule: Schedule, counts: Arc<Mutex<Counts>>) -> std::convert:
         let user = number % 3 + 1;
         let outcome = match number % 10 {
             0 => {
-                orders.ask(Method::POST, "/orders", Bytes::from(format!(r#"{{"user_id":{user},"item":"tea"}}"#))).await
+                let product = number / 10 % 8 + 1;
+                let order = format!(r#"{{"user_id":{user},"items":[{{"product_id":{product},"quantity":1}}]}}"#);
+                orders.ask(Method::POST, "/orders", Bytes::from(order)).await
             }
-            1..=4 => orders.ask(Method::GET, "/orders/1", Bytes::new()).await,
+            1..=4 => orders.ask(Method::GET, "/orders?limit=3", Bytes::new()).await,
             _ => users.ask(Method::GET, &format!("/users/{user}"), Bytes::new()).await,
         };
         counts.lock().unwrap_or_else(PoisonError::into_inner).add(due.elapsed(), outcome.err());

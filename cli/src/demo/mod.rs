@@ -16,7 +16,7 @@ mod totals;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
 use serde::Serialize;
 use tokio::time::{Instant, interval, sleep_until};
@@ -86,7 +86,8 @@ struct Summary<'a> {
 pub async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let begun = Instant::now();
     let mut stop = Stop::new()?;
-    let options = shop::options(&arguments.name, arguments.scenario)?;
+    let folder = tempfile::tempdir().context("no folder for the shop's databases")?;
+    let options = shop::options(&arguments.name, arguments.scenario, folder.path())?;
     let mut sandbox = tokio::select! {
         started = Sandbox::start(options) => started?,
         () = stop.asked() => return Ok(ExitCode::SUCCESS),
@@ -143,7 +144,7 @@ impl Demo {
         let url = |service| shop::url(&listing, service).unwrap_or("-");
         self.screen.tell("users: 3 replicas, one slow, one that fails at times; orders: 2, which ask users by gRPC")?;
         self.screen.tell("a client sends 100 requests a second; every pod has a sidecar, and no app knows of it")?;
-        self.screen.tell(&format!("try it:   curl {}/orders/1", url("orders")))?;
+        self.screen.tell(&format!("try it:   curl {}/books", url("orders")))?;
         self.screen.tell(&format!("metrics:  curl {}/metrics   (the client's proxy)", url("client-metrics")))?;
         let weft = std::env::args().next().unwrap_or_else(|| "weft".into());
         self.screen.tell(&format!("look in:  {weft} sandbox --name {name} ls"))?;

@@ -14,8 +14,9 @@ const PROGRAMS: [&str; 4] = ["weft", "shop", "weft-proxy", "weft-control-plane"]
 /// The pod that makes the load.
 pub const CLIENT: &str = "client";
 
-/// The sandbox of the demo. Its programs are those beside this one, whatever PATH has under these names.
-pub fn options(name: &str, scenario: Kind) -> anyhow::Result<Options> {
+/// The sandbox of the demo. Its programs are those beside this one, whatever PATH has under these names; they work in
+/// `folder`, where services keep their databases.
+pub fn options(name: &str, scenario: Kind, folder: &Path) -> anyhow::Result<Options> {
     let program = std::env::current_exe().context("cannot find this program's own file")?;
     let build = program.parent().unwrap_or(Path::new("/"));
     let missing: Vec<_> = PROGRAMS.into_iter().filter(|name| !build.join(name).is_file()).collect();
@@ -24,6 +25,7 @@ pub fn options(name: &str, scenario: Kind) -> anyhow::Result<Options> {
     }
     let mut options = Options::from_text(name, MANIFEST)?;
     for container in options.manifests.workloads.iter_mut().flat_map(|workload| &mut workload.template.containers) {
+        container.working_dir = Some(folder.to_owned());
         if let Some(program) = container.command.first_mut() {
             *program = build.join(&*program).display().to_string();
         }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use weft_examples::discovery::registered;
-use weft_examples::{bff, books, catalog, discovery, edge, functions, inventory, load, orders, payments, serve, users};
+use weft_examples::{
+    analytics, bff, books, catalog, discovery, edge, functions, inventory, load, notifications, orders, payments,
+    serve, users,
+};
 
 /// The shop: services that know nothing of the mesh. Each is set by environment variables; see examples/README.md.
 #[derive(Debug, Parser)]
@@ -18,8 +21,12 @@ struct Args {
 enum Service {
     /// Who buys: REST and gRPC.
     Users,
-    /// What was bought: REST.
+    /// What was bought: REST, and events and two-phase commit over gRPC.
     Orders,
+    /// What users are told of their orders: REST.
+    Notifications,
+    /// What was sold: REST.
+    Analytics,
     /// The way in: routes, logins, limits.
     Edge,
     /// What a browser shows: REST, and pages.
@@ -55,6 +62,8 @@ async fn main() -> anyhow::Result<()> {
     match service {
         Service::Users => registered("users", users::run()).await,
         Service::Orders => registered("orders", orders::run()).await,
+        Service::Notifications => registered("notifications", notifications::run()).await,
+        Service::Analytics => registered("analytics", analytics::run()).await,
         Service::Edge => registered("edge", edge::run()).await,
         Service::WebBff => registered("web-bff", bff::run_web()).await,
         Service::MobileBff => registered("mobile-bff", bff::run_mobile()).await,

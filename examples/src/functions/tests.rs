@@ -13,7 +13,7 @@ use super::runner::follow;
 use super::*;
 use crate::proto::order_events_client::OrderEventsClient;
 use crate::proto::order_events_server::{OrderEvents, OrderEventsServer};
-use crate::proto::{FollowRequest, Item, OrderEvent, order_event};
+use crate::proto::{FollowRequest, HeadRequest, HeadResponse, Item, OrderEvent, order_event};
 
 fn event(sequence: i64, kind: order_event::Kind) -> OrderEvent {
     OrderEvent {
@@ -40,6 +40,10 @@ impl OrderEvents for Orders {
         let events = [event(1, Created), event(2, Completed), event(3, Cancelled)];
         let events = events.into_iter().filter(move |event| event.sequence > after).map(Ok);
         Ok(Response::new(Box::pin(stream::iter(events))))
+    }
+
+    async fn head(&self, _: Request<HeadRequest>) -> Result<Response<HeadResponse>, Status> {
+        Ok(Response::new(HeadResponse { sequence: 3 }))
     }
 }
 
