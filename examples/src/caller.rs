@@ -3,6 +3,8 @@
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 
 use crate::problem::Problem;
 
@@ -26,6 +28,13 @@ impl Caller {
     /// A 401 where nobody has logged in.
     pub fn user(self) -> Result<i64, Problem> {
         self.0.ok_or_else(|| Problem::new(StatusCode::UNAUTHORIZED, "log in first: POST /login at the edge"))
+    }
+}
+
+impl IntoParams for Caller {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let header = ParameterBuilder::new().name(HEADER).parameter_in(ParameterIn::Header);
+        vec![header.description(Some("the user's id, as the edge writes it")).build()]
     }
 }
 

@@ -80,6 +80,12 @@ pub fn ready(db: &Db) -> Router {
     Router::new().route("/ready", get(answer))
 }
 
+/// What a service without a database has besides its own routes: it is ready once it listens.
+pub fn stateless(routes: Router, api: OpenApi) -> Router {
+    let answer = || async { axum::Json(serde_json::json!({ "status": "ready" })) };
+    with_basics(routes.merge(docs(api)).route("/ready", get(answer)))
+}
+
 /// `/openapi.json`, which describes the service, and `/docs`, a page to try it.
 pub fn docs(api: OpenApi) -> Router {
     // The page's own links are relative to its folder.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::client::{Client, Failure};
 use crate::discovery;
@@ -25,7 +26,7 @@ pub struct Shop {
 }
 
 /// A user, as the users service tells.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub struct User {
     /// From 1 on.
     pub id: i64,
@@ -36,7 +37,7 @@ pub struct User {
 }
 
 /// A product, as the catalog tells.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub struct Product {
     /// From 1 on.
     pub id: i64,
@@ -49,7 +50,7 @@ pub struct Product {
 }
 
 /// An order, as orders tells.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub struct Order {
     /// Grows with time.
     pub id: i64,
@@ -73,7 +74,7 @@ pub struct Order {
 }
 
 /// So many of one product.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub struct Item {
     /// Of the catalog.
     pub product_id: i64,
@@ -86,7 +87,7 @@ pub struct Item {
 }
 
 /// A step of an order.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub struct Step {
     /// Such as `reserve-inventory`.
     pub name: String,
@@ -102,7 +103,7 @@ pub struct Step {
 }
 
 /// A part of an answer that is not there.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Missing {
     /// The service that should have said it.
     pub part: &'static str,
@@ -111,7 +112,7 @@ pub struct Missing {
 }
 
 /// What the shop shows to one user.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Overview {
     /// Who it is.
     pub user: Option<User>,

@@ -9,6 +9,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use maud::Markup;
 use serde_json::json;
+use utoipa::OpenApi;
 
 use super::page;
 use super::parts::{Order, Overview, Shop, there};
@@ -23,7 +24,11 @@ const ORDER_DEADLINE: Duration = Duration::from_secs(8);
 /// Scripts and styles come from here alone, and nobody may frame the page.
 const POLICY: &str = "default-src 'self'; frame-ancestors 'none'";
 
-/// `GET /web/overview`, and under `/web` the pages and their forms.
+#[derive(OpenApi)]
+#[openapi(info(title = "Web BFF", description = "What a browser shows: one answer, and pages."), paths(overview))]
+struct Api;
+
+/// `GET /web/overview`, what every service has, and under `/web` the pages and their forms.
 pub fn router(shop: Shop) -> Router {
     let file =
         |kind: &'static str, text: &'static str| get(move || async move { ([(header::CONTENT_TYPE, kind)], text) });
@@ -37,9 +42,12 @@ pub fn router(shop: Shop) -> Router {
         .route("/web/live.js", file("text/javascript", include_str!("live.js")))
         .route("/web/shop.css", file("text/css", include_str!("shop.css")))
         .with_state(shop);
-    serve::with_basics(routes)
+    serve::stateless(routes, Api::openapi())
 }
 
+/// One user, all orders of that user, and the products; what a service does not say within a second is missing.
+#[utoipa::path(get, path = "/web/overview", params(Caller), responses(
+    (status = 200, body = Overview), (status = 401, body = Problem), (status = 503, body = Problem)))]
 async fn overview(State(shop): State<Shop>, caller: Caller, trace: TraceContext) -> Result<Json<Overview>, Problem> {
     Ok(Json(shop.overview(caller.user()?, &trace).await?))
 }

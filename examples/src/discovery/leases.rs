@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 /// The longest lease.
 pub const LONGEST: Duration = Duration::from_secs(10);
 const MOST: usize = 10_000;
 
 /// The instances of one service at one time.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 pub struct Instances {
     /// Another one than before whenever any list is another one.
     pub version: u64,

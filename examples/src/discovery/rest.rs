@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
+use utoipa::{OpenApi, ToSchema};
 
 use super::leases::{Instances, LONGEST, Leases};
 use crate::json::Body;
@@ -21,7 +22,7 @@ use crate::serve;
 const HOLD: Duration = Duration::from_secs(8);
 
 /// What an instance says with each heartbeat.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub struct Heartbeat {
     /// After so long without another, it is taken to be gone: 1 to 10,000 ms.
     pub lease_ms: u64,
@@ -75,16 +76,26 @@ impl Registry {
     }
 }
 
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Registry", description = "Who is there, for clients that choose for themselves."),
+    paths(list, renew, end)
+)]
+struct Api;
+
 /// `PUT` and `DELETE /services/{name}/{address}`, `GET /services/{name}` (with `?known=VERSION` it waits for another
-/// version, 8 s at most), `GET /health`.
+/// version, 8 s at most), and what every service has.
 pub fn router(registry: Registry) -> Router {
     let routes = Router::new()
         .route("/services/{name}", get(list))
         .route("/services/{name}/{address}", put(renew).delete(end))
         .with_state(registry);
-    serve::with_basics(routes)
+    serve::stateless(routes, Api::openapi())
 }
 
+/// Begins or renews the lease of an instance.
+#[utoipa::path(put, path = "/services/{name}/{address}", params(("name" = String, Path), ("address" = String, Path)),
+    request_body = Heartbeat, responses((status = 204), (status = 422, body = Problem)))]
 async fn renew(
     State(registry): State<Registry>,
     Path((name, address)): Path<(String, String)>,
@@ -112,11 +123,17 @@ async fn renew(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Ends the lease of an instance.
+#[utoipa::path(delete, path = "/services/{name}/{address}", params(("name" = String, Path), ("address" = String, Path)),
+    responses((status = 204)))]
 async fn end(State(registry): State<Registry>, Path((name, address)): Path<(String, String)>) -> StatusCode {
     registry.change(|leases| leases.end(&name, &address));
     StatusCode::NO_CONTENT
 }
 
+/// The instances of a service; with `known`, once there is another version, or after 8 s.
+#[utoipa::path(get, path = "/services/{name}", params(("name" = String, Path), ("known" = Option<u64>, Query)),
+    responses((status = 200, body = Instances)))]
 async fn list(
     State(registry): State<Registry>,
     Path(name): Path<String>,

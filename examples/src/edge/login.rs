@@ -11,9 +11,9 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::{Json, http};
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use tracing::error;
+use utoipa::ToSchema;
 
 use super::rest::Edge;
 use super::token::{COOKIE, LIFETIME};
@@ -22,16 +22,29 @@ use crate::problem::Problem;
 use crate::trace::TraceContext;
 
 /// JSON, or the form of the web page.
-#[derive(Deserialize)]
-struct Login {
+#[derive(Deserialize, ToSchema)]
+pub struct Login {
+    /// Such as 1.
     user_id: i64,
+    /// What `LOGIN_PASSWORD` says.
     password: String,
+}
+
+/// What a user shows from now on, as `Authorization: Bearer TOKEN`.
+#[derive(Serialize, ToSchema)]
+pub struct Session {
+    /// A JSON Web Token.
+    token: String,
+    /// Seconds.
+    expires_in: u64,
 }
 
 /// Gives a token to who knows the password: in the answer, or, for a form, in a cookie and with the way to the page.
 ///
 /// # Errors
 /// 400 for a body that is neither, 401 for a wrong password or user, and a users service that does not answer.
+#[utoipa::path(post, path = "/login", request_body = Login, responses(
+    (status = 200, body = Session), (status = 401, body = Problem), (status = 503, body = Problem)))]
 pub async fn login(
     State(edge): State<Arc<Edge>>,
     trace: TraceContext,
@@ -61,7 +74,7 @@ pub async fn login(
         let cookie = format!("{COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/; Max-Age={seconds}");
         return Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/web")).into_response());
     }
-    Ok(Json(json!({ "token": token, "expires_in": seconds })).into_response())
+    Ok(Json(Session { token, expires_in: seconds }).into_response())
 }
 
 /// Takes the cookie back.

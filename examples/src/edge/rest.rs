@@ -11,15 +11,17 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use tokio::time::Instant;
 use tracing::info;
+use utoipa::OpenApi;
 
 use super::forward::forward;
 use super::limit::{Key, Limit};
-use super::login::{login, logout};
+use super::login::{self, login, logout};
 use super::route::Routes;
 use super::token::Tokens;
 use crate::caller::Caller;
 use crate::client::Client;
 use crate::problem::{self, Problem};
+use crate::serve;
 
 /// What the edge knows and asks.
 #[derive(Debug)]
@@ -36,20 +38,29 @@ pub struct Edge {
     pub password: String,
 }
 
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Edge",
+        description = "The way in. Behind it: /users, /products, /orders, /notifications, /sales, \
+    /web, /mobile, each described by its own service."
+    ),
+    paths(login::login)
+)]
+struct Api;
+
 /// `POST /login`, `POST /logout`, the routes of the shop, `GET /health` and `GET /ready`.
 pub fn router(edge: Edge) -> Router {
     let edge = Arc::new(edge);
-    Router::new()
+    let routes = Router::new()
         .route("/", get(|| async { Redirect::to("/web") }))
         .route("/login", post(login))
         .route("/logout", post(logout))
         .fallback(pass)
-        .method_not_allowed_fallback(problem::no_such_method)
         .layer(from_fn_with_state(edge.clone(), admit))
         .layer(from_fn(log))
-        .route("/health", get(|| async { "ok" }))
-        .route("/ready", get(|| async { "ok" }))
-        .with_state(edge)
+        .with_state(edge);
+    serve::stateless(Router::new(), Api::openapi()).fallback_service(routes)
 }
 
 /// Leads to the service that the path belongs to.

@@ -168,3 +168,14 @@ async fn a_service_that_is_not_there_is_said_so() {
 fn a_short_secret_is_refused() {
     assert_eq!(Tokens::new(b"short").unwrap_err().to_string(), "JWT_SECRET must have 32 bytes or more");
 }
+
+#[tokio::test]
+async fn what_describes_the_edge_is_there_for_everyone() {
+    let (service, _task) = service(echo()).await;
+    let edge = edge(&service, 1);
+    for path in ["/health", "/ready", "/docs/", "/openapi.json"] {
+        let answer = edge.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        assert!(path != "/openapi.json" || text(answer).await.contains("/login"));
+    }
+}
