@@ -13,6 +13,7 @@ use super::order::{Mode, NewOrder, Order, Status};
 use super::partners::Failure;
 use super::service::{OrderError, Orders};
 use super::store::{Books, Filter};
+use crate::caller::Caller;
 use crate::faults::trouble;
 use crate::json::{Body, read_id};
 use crate::page::{Page, UserId, parameter};
@@ -49,8 +50,8 @@ pub fn router(orders: Orders) -> Router {
     ),
     responses((status = 200, body = Vec<Order>), (status = 400, description = "A parameter that cannot be used")),
 )]
-async fn list(State(orders): State<Orders>, filter: Filter) -> Result<Json<Vec<Order>>, Problem> {
-    Ok(Json(orders.list(filter).await?))
+async fn list(State(orders): State<Orders>, Caller(user): Caller, filter: Filter) -> Result<Json<Vec<Order>>, Problem> {
+    Ok(Json(orders.list(Filter { user_id: user.or(filter.user_id), ..filter }).await?))
 }
 
 /// One order, with the steps that were taken for it so far.
@@ -58,8 +59,8 @@ async fn list(State(orders): State<Orders>, filter: Filter) -> Result<Json<Vec<O
     get, path = "/orders/{id}", params(("id" = i64, Path)),
     responses((status = 200, body = Order), (status = 404, description = "No order has the id")),
 )]
-async fn find(State(orders): State<Orders>, Path(id): Path<String>) -> Result<Json<Order>, Problem> {
-    Ok(Json(orders.find(read_id(&id)?).await?))
+async fn find(State(orders): State<Orders>, caller: Caller, Path(id): Path<String>) -> Result<Json<Order>, Problem> {
+    Ok(Json(own(&orders, caller, read_id(&id)?).await?))
 }
 
 /// Takes in an order and carries it out. An order that comes to nothing is an answer too: it is cancelled, with the reason.
@@ -67,11 +68,12 @@ async fn find(State(orders): State<Orders>, Path(id): Path<String>) -> Result<Js
     post, path = "/orders", request_body = NewOrder,
     params(
         ("mode" = Option<Mode>, Query, description = "How inventory and payments are brought to agree; saga where nothing is said"),
+        ("Prefer" = Option<String>, Header, description = "respond-async: do not wait for the end"),
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible characters; the same key and order give the same answer"),
     ),
     responses(
         (status = 201, body = Order, description = "It is completed or cancelled"),
-        (status = 202, body = Order, description = "It is still being worked on after 5 s: ask for it at Location"),
+        (status = 202, body = Order, description = "It is still being worked on, after 5 s or at once by wish: ask for it at Location"),
         (status = 422, description = "It is not valid, names what nobody knows, or its key came with another order"),
         (status = 503, description = "Users or catalog do not answer; nothing was ordered"),
     ),
@@ -83,7 +85,15 @@ async fn create(
     headers: HeaderMap,
     Body(new): Body<NewOrder>,
 ) -> Result<Response, Problem> {
-    let order = orders.order(new, mode, read_key(&headers)?, trace).await?;
+    if Caller::of(&headers).0.is_some_and(|user| user != new.user_id) {
+        return Err(Problem::new(StatusCode::FORBIDDEN, "user_id must be your own: an order is paid by who makes it"));
+    }
+    let key = read_key(&headers)?;
+    // RFC 7240, section 4.1.
+    let order = match headers.get("prefer").is_some_and(|wish| wish == "respond-async") {
+        true => orders.order_without_waiting(new, mode, key, trace).await?,
+        false => orders.order(new, mode, key, trace).await?,
+    };
     let status = if order.status == Status::Pending { StatusCode::ACCEPTED } else { StatusCode::CREATED };
     Ok((status, [(header::LOCATION, format!("/orders/{}", order.id))], Json(order)).into_response())
 }
@@ -100,9 +110,11 @@ async fn create(
 async fn cancel(
     State(orders): State<Orders>,
     trace: TraceContext,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let order = orders.cancel(read_id(&id)?, trace).await?;
+    let id = own(&orders, caller, read_id(&id)?).await?.id;
+    let order = orders.cancel(id, trace).await?;
     let status = if order.status == Status::Pending { StatusCode::ACCEPTED } else { StatusCode::OK };
     Ok((status, Json(order)).into_response())
 }
@@ -111,6 +123,12 @@ async fn cancel(
 #[utoipa::path(get, path = "/books", responses((status = 200, body = Books)))]
 async fn books(State(orders): State<Orders>) -> Result<Json<Books>, Problem> {
     Ok(Json(orders.books().await?))
+}
+
+/// The order, where it is the caller's or the edge names none. That another's order is there is nobody's business.
+async fn own(orders: &Orders, Caller(user): Caller, id: i64) -> Result<Order, OrderError> {
+    let order = orders.find(id).await?;
+    if user.is_some_and(|user| user != order.user_id) { Err(OrderError::Unknown { id }) } else { Ok(order) }
 }
 
 fn read_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {

@@ -98,22 +98,49 @@ impl Orders {
         key: Option<String>,
         trace: TraceContext,
     ) -> Result<Order, OrderError> {
+        let (id, done) = self.take_in(new, mode, key, trace).await?;
+        self.ended(id, done).await
+    }
+
+    /// The same, but gives the order back as it is at once.
+    ///
+    /// # Errors
+    /// Those of [`Self::order`].
+    pub async fn order_without_waiting(
+        &self,
+        new: NewOrder,
+        mode: Mode,
+        key: Option<String>,
+        trace: TraceContext,
+    ) -> Result<Order, OrderError> {
+        let (id, _) = self.take_in(new, mode, key, trace).await?;
+        self.find(id).await
+    }
+
+    /// The order's id, and what tells of its end where this replica carries it out.
+    async fn take_in(
+        &self,
+        new: NewOrder,
+        mode: Mode,
+        key: Option<String>,
+        trace: TraceContext,
+    ) -> Result<(i64, Option<oneshot::Receiver<()>>), OrderError> {
         new.check().map_err(OrderError::Invalid)?;
         let key = key.map(|key| Key { request: format!("{} {}", mode.word(), words_of(&new)), key });
         if let Some(id) = self.made_before(key.as_ref()).await? {
-            return self.ended(id, None).await;
+            return Ok((id, None));
         }
         let order = self.price(new, mode, &trace).await?;
         let (lease, done) = (Lease::new(order.id, self.lasts), oneshot::channel());
         if !self.write_down(&order, &lease, key.as_ref()).await? {
             // The same request was faster on another connection.
             let id = self.made_before(key.as_ref()).await?;
-            return self.ended(id.unwrap_or(order.id), None).await;
+            return Ok((id.unwrap_or(order.id), None));
         }
         if mode != Mode::Choreography {
             self.carry_out(Work { lease, trace, done: Some(done.0) });
         }
-        self.ended(order.id, Some(done.1)).await
+        Ok((order.id, Some(done.1)))
     }
 
     /// Undoes an order, and gives it back once it is cancelled, or as it is after 5 s. One that is cancelled stays as it is.

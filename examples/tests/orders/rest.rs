@@ -190,3 +190,41 @@ async fn the_service_describes_itself() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn who_does_not_want_to_wait_gets_the_order_as_it_is() {
+    on_each(async |database| {
+        let partners = Partners::start().await;
+        partners.world.trouble("charge", Trouble::NotDone, 100_000);
+        let shop = Program::start(database, &partners.urls, &[]).await;
+        let asked = Client::new().post(format!("{}/orders", shop.url)).header("Prefer", "respond-async");
+        let asked = asked.json(&json!({ "user_id": 1, "items": [{ "product_id": 1 }] })).send().await.unwrap();
+        assert_eq!(asked.status(), StatusCode::ACCEPTED);
+        assert_eq!(asked.json::<Value>().await.unwrap()["status"], "pending");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_order_is_the_business_of_its_user_alone() {
+    on_each(async |database| {
+        let partners = Partners::start().await;
+        let shop = Program::start(database, &partners.urls, &[]).await;
+        let made: Value =
+            post(&shop.url, &json!({ "user_id": 1, "items": [{ "product_id": 1 }] })).await.json().await.unwrap();
+        let url = format!("{}/orders/{}", shop.url, made["id"]);
+        let asked = async |request: reqwest::RequestBuilder, user: &str| {
+            request.header("shop-user", user).send().await.unwrap()
+        };
+        assert_eq!(asked(Client::new().get(&url), "1").await.status(), StatusCode::OK);
+        assert_eq!(asked(Client::new().get(&url), "2").await.status(), StatusCode::NOT_FOUND);
+        assert_eq!(asked(Client::new().post(format!("{url}/cancel")), "2").await.status(), StatusCode::NOT_FOUND);
+        let list = asked(Client::new().get(format!("{}/orders?user_id=1", shop.url)), "2").await;
+        assert_eq!(list.json::<Value>().await.unwrap(), json!([]));
+        let order = Client::new().post(format!("{}/orders", shop.url));
+        let order = order.json(&json!({ "user_id": 1, "items": [{ "product_id": 1 }] }));
+        let detail = refused(asked(order, "2").await, StatusCode::FORBIDDEN).await;
+        assert_eq!(detail, "user_id must be your own: an order is paid by who makes it");
+    })
+    .await;
+}
