@@ -5,6 +5,7 @@ use std::io::Write;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::http::StatusCode;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 use tonic::Request;
@@ -106,17 +107,24 @@ impl Keepers {
         }
     }
 
-    /// How an order stands.
+    /// How an order stands. A service that does not answer is asked again until `end`; that there is no such order is an
+    /// answer.
     ///
     /// # Errors
-    /// No answer, or none that tells.
-    pub async fn status(&self, order: i64) -> Result<String, Failure> {
+    /// The last answer that does not tell.
+    pub async fn status(&self, order: i64, end: Instant) -> Result<String, Failure> {
         #[derive(Deserialize)]
         struct Order {
             status: String,
         }
-        let order: Order = self.orders.get(&format!("/orders/{order}"), &TraceContext::default()).await?;
-        Ok(order.status)
+        loop {
+            match self.orders.get::<Order>(&format!("/orders/{order}"), &TraceContext::default()).await {
+                Ok(order) => return Ok(order.status),
+                Err(failure @ Failure::Refused { status: StatusCode::NOT_FOUND, .. }) => return Err(failure),
+                Err(failure) if Instant::now() > end => return Err(failure),
+                Err(_) => sleep(PAUSE).await,
+            }
+        }
     }
 
     async fn read(&self) -> anyhow::Result<Books> {

@@ -2,6 +2,7 @@
 //!
 //! They are what a team would write without Weft. Each keeps what it knows in a database of its own, which its replicas share.
 
+pub mod all_in_one;
 pub mod analytics;
 pub mod bff;
 pub mod books;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use weft_examples::discovery::registered;
 use weft_examples::{
-    analytics, bff, books, catalog, discovery, edge, functions, inventory, load, notifications, orders, payments,
-    serve, users,
+    all_in_one, analytics, bff, books, catalog, discovery, edge, functions, inventory, load, notifications, orders,
+    payments, serve, users,
 };
 
 /// The shop: services that know nothing of the mesh. Each is set by environment variables; see examples/README.md.
@@ -41,6 +41,10 @@ enum Service {
     Receipt,
     /// Customers who browse, order and cancel; at the end everything must add up.
     Load(load::Arguments),
+    /// What an order costs, wherever it is sent.
+    Measure(load::MeasureArguments),
+    /// The monolith: all modules in one process, an order in one transaction.
+    AllInOne,
     /// Whether money, stock and orders add up.
     Books {
         /// How many seconds the books may take to settle.
@@ -71,6 +75,8 @@ async fn main() -> anyhow::Result<()> {
         Service::Functions(arguments) => functions::run(arguments).await,
         Service::Receipt => functions::run_receipt(),
         Service::Load(arguments) => load::run(arguments).await,
+        Service::Measure(arguments) => load::measure(arguments).await,
+        Service::AllInOne => all_in_one::run().await,
         Service::Books { patience } => books::run(Duration::from_secs(patience)).await,
         Service::Catalog => registered("catalog", catalog::run()).await,
         Service::Inventory => inventory::run().await,

@@ -18,6 +18,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Of a hundred orders so many are cancelled.
 const CANCELLED: u32 = 10;
 const PRODUCTS: i64 = 8;
+/// Who signs new customers up.
+const CLERK: i64 = 1;
 
 /// What customers have done and what they were told.
 #[derive(Debug, Default)]
@@ -45,7 +47,8 @@ pub struct Customer {
     pub deeds: Deeds,
     edge: Client,
     password: String,
-    user: i64,
+    /// Who this is, once the shop knows it.
+    user: Option<i64>,
     token: Option<HeaderValue>,
 }
 
@@ -57,18 +60,22 @@ struct Order {
 }
 
 impl Customer {
-    /// Who logs in as `user` when that is wanted.
-    pub fn new(edge: Client, password: String, user: i64) -> Self {
-        Self { deeds: Deeds::default(), edge, password, user, token: None }
+    /// A new one, whom the shop does not know yet.
+    pub fn new(edge: Client, password: String) -> Self {
+        Self { deeds: Deeds::default(), edge, password, user: None, token: None }
     }
 
     /// Browses, orders, looks at the order, and at times cancels it.
     pub async fn session(&mut self, mode: &str, patience: Duration) {
+        let user = match self.known(patience).await {
+            Ok(user) => user,
+            Err(failure) => return self.deeds.lost.push(format!("a new customer: {failure}")),
+        };
         self.look("/products").await;
         self.look(if fastrand::bool() { "/web/overview" } else { "/mobile/overview" }).await;
         let begun = Instant::now();
         let key = id::fresh();
-        let (path, body) = (format!("/orders?mode={mode}"), self.basket());
+        let (path, body) = (format!("/orders?mode={mode}"), basket(user));
         let order = match self.insist(&path, &body, &format!("order-{key}"), patience).await {
             Ok(order) => order,
             Err(reason) => return self.deeds.lost.push(format!("order: {reason}")),
@@ -87,15 +94,31 @@ impl Customer {
         }
     }
 
-    /// One or two products.
-    fn basket(&self) -> Value {
-        let first = fastrand::i64(1..=PRODUCTS);
-        let item = |product: i64| json!({ "product_id": product, "quantity": fastrand::i64(1..=2) });
-        let mut items = vec![item(first)];
-        if fastrand::bool() {
-            items.push(item(first % PRODUCTS + 1));
+    /// Who this is: whoever is new signs up first, with an account of his own.
+    async fn known(&mut self, patience: Duration) -> Result<i64, Failure> {
+        let end = Instant::now() + patience;
+        loop {
+            if let Some(user) = self.user {
+                return Ok(user);
+            }
+            match self.sign_up().await {
+                Err(failure) if Instant::now() > end => return Err(failure),
+                Err(_) => sleep(PAUSE).await,
+                Ok(user) => self.user = Some(user),
+            }
         }
-        json!({ "user_id": self.user, "items": items })
+    }
+
+    async fn sign_up(&mut self) -> Result<i64, Failure> {
+        #[derive(Deserialize)]
+        struct User {
+            id: i64,
+        }
+        // An address for each try: of one whose answer was lost the shop may have made a user already.
+        let body = json!({ "name": "A customer", "email": format!("customer-{}@shop.example", id::fresh()) });
+        let user: User = self.ask(Method::POST, "/users", Some(&body), HeaderMap::new()).await?;
+        self.token = None;
+        Ok(user.id)
     }
 
     async fn look(&mut self, path: &str) {
@@ -151,13 +174,24 @@ impl Customer {
         struct Login {
             token: String,
         }
-        let body = json!({ "user_id": self.user, "password": self.password });
+        let body = json!({ "user_id": self.user.unwrap_or(CLERK), "password": self.password });
         let login: Login = self.edge.post("/login", &body, HeaderMap::new(), &TraceContext::default()).await?;
         let token = HeaderValue::from_str(&format!("Bearer {}", login.token));
         let token = token.unwrap_or_else(|_| HeaderValue::from_static("Bearer"));
         self.token = Some(token.clone());
         Ok(token)
     }
+}
+
+/// One or two products.
+fn basket(user: i64) -> Value {
+    let first = fastrand::i64(1..=PRODUCTS);
+    let item = |product: i64| json!({ "product_id": product, "quantity": fastrand::i64(1..=2) });
+    let mut items = vec![item(first)];
+    if fastrand::bool() {
+        items.push(item(first % PRODUCTS + 1));
+    }
+    json!({ "user_id": user, "items": items })
 }
 
 impl Deeds {

@@ -4,6 +4,7 @@
 //! may be lost or done twice, each must have reached its end, and the books must add up.
 
 mod customer;
+mod measure;
 mod reckoning;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use crate::books::Keepers;
 use crate::client::Client;
 use crate::settings;
 use customer::{Customer, Deeds};
+pub use measure::{Arguments as MeasureArguments, run as measure};
 use reckoning::reckon;
 
 /// The arguments of `shop load`. The edge is at `EDGE_URL` (`http://edge:8080`), users log in with `LOGIN_PASSWORD` (shop).
@@ -64,9 +66,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 async fn customers(arguments: &Arguments, edge: &Client, password: &str) -> Deeds {
     let taken = Arc::new(AtomicU32::new(0));
     let mut customers = JoinSet::new();
-    for number in 0..arguments.customers {
+    for _ in 0..arguments.customers {
         let (arguments, taken) = (arguments.clone(), taken.clone());
-        let mut customer = Customer::new(edge.clone(), password.to_owned(), i64::from(number % 3) + 1);
+        let mut customer = Customer::new(edge.clone(), password.to_owned());
         customers.spawn(async move {
             loop {
                 let turn = taken.fetch_add(1, Ordering::Relaxed);

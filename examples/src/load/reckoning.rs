@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::customer::Deeds;
 use crate::books::{Keepers, Totals};
@@ -38,8 +39,9 @@ pub async fn reckon(keepers: &Keepers, before: &Totals, deeds: Deeds, patience: 
     let books = keepers.settled(patience).await;
     let totals = keepers.totals(patience).await?;
     let mut wrong = books.err().map(|error| error.to_string()).into_iter().collect::<Vec<_>>();
+    let end = Instant::now() + patience;
     for (id, is_cancelled) in &deeds.orders {
-        let status = keepers.status(*id).await;
+        let status = keepers.status(*id, end).await;
         wrong.extend(status.map_or_else(
             |failure| Some(format!("order {id} was confirmed, but: {failure}")),
             |status| ended_wrong(*id, *is_cancelled, &status),
@@ -49,9 +51,7 @@ pub async fn reckon(keepers: &Keepers, before: &Totals, deeds: Deeds, patience: 
     wrong.extend(compare(&deeds, completed + cancelled + totals.pending - before.pending));
     wrong.truncate(NAMED);
     let mut times = deeds.times;
-    times.sort();
-    let share = |percent: usize| times.get((times.len() * percent).div_ceil(100).saturating_sub(1)).copied();
-    let milliseconds = |percent| share(percent).unwrap_or_default().as_millis();
+    let [p50, p99] = [50, 99].map(|percent| quantile(&mut times, percent));
     Ok(Report {
         orders: deeds.orders.len(),
         completed,
@@ -59,8 +59,8 @@ pub async fn reckon(keepers: &Keepers, before: &Totals, deeds: Deeds, patience: 
         retries: deeds.retries,
         looks: deeds.looks,
         failed_looks: deeds.failed_looks,
-        p50_ms: milliseconds(50),
-        p99_ms: milliseconds(99),
+        p50_ms: p50.as_millis(),
+        p99_ms: p99.as_millis(),
         wrong,
     })
 }
@@ -74,6 +74,12 @@ impl Report {
         anyhow::ensure!(self.wrong.is_empty(), "it does not add up: {}", self.wrong.join("; "));
         Ok(())
     }
+}
+
+/// The time within which so many of a hundred were done; zero for none.
+pub fn quantile(times: &mut [Duration], percent: usize) -> Duration {
+    times.sort();
+    times.get((times.len() * percent).div_ceil(100).saturating_sub(1)).copied().unwrap_or_default()
 }
 
 fn ended_wrong(id: i64, is_cancelled: bool, status: &str) -> Option<String> {

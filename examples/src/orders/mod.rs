@@ -27,7 +27,7 @@ pub use partners::{Failure, Partners, Urls};
 pub use rest::router;
 pub use run::run;
 pub use service::{OrderError, Orders};
-pub use store::{Books, Filter, complete, create};
+pub use store::{Books, Filter, books, complete, create};
 pub use work::{Work, work};
 
 /// The tables of orders.
