@@ -16,13 +16,14 @@ export CARGO PROFILE
 IMAGES := proxy control-plane shop
 TEST_IMAGES := $(IMAGES) test-app
 
-.PHONY: help demo images test-images kind test test-full test-cluster lint dependencies bench docs manifests tools
+.PHONY: help demo images test-images kind test test-full test-shop test-cluster lint dependencies bench docs manifests tools
 
 help:
 	@echo "make demo         a mesh of real services on this machine"
 	@echo "make images       static binaries and the images with them; needs a Docker engine"
 	@echo "make kind         a kind cluster with the meshed shop on it"
 	@echo "make test         formatting, lints, unit tests, tests in network namespaces and on a cluster"
+	@echo "make test-shop    the sample services alone: their patterns, and everything failing in turn"
 	@echo "make test-cluster the tests on a cluster alone"
 	@echo "make test-images  the images that they need; dev builds"
 	@echo "make test-full    the long tests too, and the licences of all dependencies"
@@ -52,6 +53,12 @@ test: lint
 	$(CARGO) test --locked --workspace --doc
 	$(CARGO) test --locked --workspace --lib --bins --tests
 	.ci/cluster-tests
+
+# The shop alone: its unit tests, its programs killed at every step, and all of it in a mesh. `make test` runs the same tests.
+test-shop:
+	$(CARGO) build --locked --workspace --bins
+	$(CARGO) test --locked --package weft-examples
+	$(CARGO) test --locked --package weft-tests --test shop
 
 # The cluster tests alone, as in: make test-cluster ARGS=rollout
 test-cluster:
