@@ -144,6 +144,8 @@ impl Demo {
         let url = |service| shop::url(&listing, service).unwrap_or("-");
         self.screen.tell("users: 3 replicas, one slow, one that fails at times; orders: 2, which ask users by gRPC")?;
         self.screen.tell("a client sends 100 requests a second; every pod has a sidecar, and no app knows of it")?;
+        self.screen.tell("customers order at the edge; examples/README.md tells what else there is to see")?;
+        self.screen.tell(&format!("shop:     {}/web   (in a browser; the password is: shop)", url("edge")))?;
         self.screen.tell(&format!("try it:   curl {}/books", url("orders")))?;
         self.screen.tell(&format!("metrics:  curl {}/metrics   (the client's proxy)", url("client-metrics")))?;
         let weft = std::env::args().next().unwrap_or_else(|| "weft".into());

@@ -9,7 +9,7 @@ use super::scenario::Kind;
 
 const MANIFEST: &str = include_str!("demo.yaml");
 /// What the table shows. A pod belongs to the Service that its own name begins with: demo.yaml keeps to that.
-const SERVICES: [&str; 2] = ["users", "orders"];
+const SERVICES: [&str; 6] = ["users", "orders", "catalog", "inventory", "payments", "edge"];
 const PROGRAMS: [&str; 4] = ["weft", "shop", "weft-proxy", "weft-control-plane"];
 /// The pod that makes the load.
 pub const CLIENT: &str = "client";
