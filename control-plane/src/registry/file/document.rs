@@ -169,7 +169,9 @@ impl Document<'_> {
     }
 
     fn broken(&self, error: &serde_yaml_ng::Error) -> Broken {
-        let line = error.location().map_or_else(|| line::first(self.text), |location| location.line());
+        // The parser counts other line ends of YAML's too, which no editor does; its index is one of characters.
+        let line_at = |index| 1 + self.text.chars().take(index).filter(|c| *c == '\n').count();
+        let line = error.location().map_or_else(|| line::first(self.text), |location| line_at(location.index()));
         let text = error.to_string();
         // The message ends in "at line L column C", counted from the document's start: it would mislead.
         let message = text.rsplit_once(" at line ").map_or(&*text, |(message, _)| message).to_owned();
@@ -219,6 +221,14 @@ mod tests {
         let broken = read(b"kind: Deployment\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: [a]\n").unwrap_err();
         assert_eq!(broken.line(), 6, "{broken}");
         assert!(!broken.to_string().contains("at line"), "{broken}");
+    }
+
+    #[test]
+    fn what_yaml_alone_takes_for_a_line_end_is_none() {
+        for end in ["\r", "\u{85}", "\u{2028}"] {
+            let broken = read(format!("kind: Pod\n# {end}{end}\nmetadata: [\n").as_bytes()).unwrap_err();
+            assert!((3..=4).contains(&broken.line()), "{end:?}: {broken:?}");
+        }
     }
 
     #[test]
