@@ -16,7 +16,7 @@ export CARGO PROFILE
 IMAGES := proxy control-plane shop
 TEST_IMAGES := $(IMAGES) test-app
 
-.PHONY: help demo images test-images kind test test-full test-shop test-cluster lint dependencies bench docs manifests tools
+.PHONY: help demo images test-images kind test test-full test-shop test-cluster lint dependencies bench docs manifests tools fuzz
 
 help:
 	@echo "make demo         a mesh of real services on this machine"
@@ -28,6 +28,7 @@ help:
 	@echo "make test-images  the images that they need; dev builds"
 	@echo "make test-full    the long tests too, and the licences of all dependencies"
 	@echo "make lint         formatting, lints, versions of dependencies"
+	@echo "make fuzz         made-up bytes into whatever reads bytes of others, for a minute each"
 	@echo "make bench        load and comparison, as root; writes target/bench.json"
 	@echo "make docs         print the generated pages of docs/"
 	@echo "make manifests    print the generated template of the Helm chart"
@@ -74,11 +75,16 @@ test-full: lint
 
 lint: dependencies
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	$(CARGO) clippy --locked --package weft-tests --test cluster -- -D warnings
 
 dependencies:
 	.ci/check-dependencies
+
+# Seconds and targets, as in: make fuzz ARGS="600 detect resource"
+fuzz:
+	fuzz/run $(or $(ARGS),60)
 
 bench:
 	$(CARGO) build --release --locked -p weft-bench -p weft-control-plane -p weft-proxy

@@ -44,7 +44,8 @@ pub use error::{LinkError, OpenError, ProtocolError, StreamError};
 pub use inbox::{Event, Received};
 pub use limits::{CONNECTION_WINDOW, Limits, PIECE, STREAM_WINDOW};
 pub use link::{Incoming, Link, LinkEnd, LinkState};
-pub use mux::feed;
+#[cfg(fuzzing)]
+pub use mux::{feed, play};
 pub use open::{Open, Protocol, Trace};
 pub use stream::Stream;
 

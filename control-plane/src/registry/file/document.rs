@@ -16,11 +16,11 @@ use crate::{
 
 /// What a file says.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Contents {
+pub struct Contents {
     /// Its objects and the lines on which they begin.
-    pub(crate) objects: Vec<(Object, usize)>,
+    pub objects: Vec<(Object, usize)>,
     /// What is not understood, and on which line.
-    pub(crate) warnings: Vec<(usize, Finding)>,
+    pub warnings: Vec<(usize, Finding)>,
 }
 
 /// Why a file is not taken.
@@ -64,7 +64,7 @@ impl Broken {
 ///
 /// # Errors
 /// The first document that is broken.
-pub(crate) fn read(bytes: &[u8]) -> Result<Contents, Broken> {
+pub fn read(bytes: &[u8]) -> Result<Contents, Broken> {
     let text = std::str::from_utf8(bytes).map_err(|_| Broken::NotUtf8)?;
     let mut contents = Contents::default();
     for document in documents(text.strip_prefix('\u{feff}').unwrap_or(text)) {

@@ -4,7 +4,7 @@
 //! change is told within 100 ms of the write that completes it. A file that is broken keeps its last good state and is
 //! reported by file and line; a file that is gone takes its objects along.
 
-pub(crate) mod document;
+mod document;
 mod folder;
 mod line;
 mod notice;
@@ -26,8 +26,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use document::Broken;
-use document::Contents;
+pub use document::{Broken, Contents, read};
 use folder::{Folder, Stamp};
 use notice::{Notice, Watcher};
 use pending::Pending;
@@ -212,7 +211,7 @@ impl FileRead {
     fn of(path: &Path) -> Self {
         let stamp = std::fs::metadata(path).map(|meta| Stamp::of(&meta)).ok();
         let contents = match std::fs::read(path) {
-            Ok(bytes) => Some(document::read(&bytes)),
+            Ok(bytes) => Some(read(&bytes)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => Some(Err(Broken::Unreadable(error))),
         };

@@ -5,7 +5,7 @@ use super::{Drain, Key, Mux, Over, Side};
 use crate::mesh::{
     code::{Refusal, ResetCause},
     error::ProtocolError,
-    frames::{self, Flags, Frame, Kind},
+    frames::{Flags, Frame, Kind},
     limits::{CONNECTION_HEADS, MAX_CREDIT, MAX_ID, STREAM_HEADS, STREAM_WINDOW},
     open::{Open, OpenRefused},
 };
@@ -209,20 +209,4 @@ fn leading<const N: usize>(frame: &Frame<'_>) -> Result<[u8; N], ProtocolError> 
 
 fn direction(frame: &Frame<'_>) -> ProtocolError {
     ProtocolError::Direction { kind: frame.kind.0, stream: frame.stream }
-}
-
-/// Runs bytes through a fresh accepting side, without a connection: what fuzzing and property tests feed. Gives how many
-/// frames were whole.
-///
-/// # Errors
-/// When the bytes break the rules.
-pub fn feed(mut bytes: &[u8]) -> Result<usize, ProtocolError> {
-    let mut mux = Mux::new(Side::Acceptor, 64);
-    let mut count = 0;
-    while let Some(frame) = frames::first(bytes)? {
-        mux.deliver(frame)?;
-        bytes = &bytes[frame.size()..];
-        count += 1;
-    }
-    Ok(count)
 }

@@ -4,6 +4,8 @@
 mod credit;
 mod deliver;
 mod ending;
+#[cfg(any(test, fuzzing))]
+mod play;
 mod slot;
 #[cfg(test)]
 mod tests;
@@ -15,7 +17,8 @@ use std::{
 };
 
 pub(super) use deliver::Delivered;
-pub use deliver::feed;
+#[cfg(any(test, fuzzing))]
+pub use play::{feed, play};
 use slab::Slab;
 use slot::{Over, Slot};
 

@@ -427,6 +427,11 @@ proptest! {
     }
 
     #[test]
+    fn any_script_leaves_the_books_of_a_link_in_order(script in prop::collection::vec(any::<u8>(), 0..400)) {
+        let _ = play(&script);
+    }
+
+    #[test]
     fn any_bytes_end_in_frames_or_in_a_broken_rule(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = feed(&bytes);
     }
