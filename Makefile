@@ -16,7 +16,7 @@ export CARGO PROFILE
 IMAGES := proxy control-plane shop
 TEST_IMAGES := $(IMAGES) test-app
 
-.PHONY: help demo images test-images kind test test-full test-shop test-cluster lint dependencies bench docs manifests tools fuzz
+.PHONY: help demo images test-images kind test test-full test-shop test-cluster lint dependencies bench docs manifests tools fuzz bench-instructions
 
 help:
 	@echo "make demo         a mesh of real services on this machine"
@@ -30,6 +30,7 @@ help:
 	@echo "make lint         formatting, lints, versions of dependencies"
 	@echo "make fuzz         made-up bytes into whatever reads bytes of others, for a minute each"
 	@echo "make bench        load and comparison, as root; writes target/bench.json"
+	@echo "make bench-instructions   what a request costs in instructions, beside what it cost before; as root"
 	@echo "make docs         print the generated pages of docs/"
 	@echo "make manifests    print the generated template of the Helm chart"
 	@echo "make tools        what tests need besides Debian's packages, into target/tools (needs Go and Node)"
@@ -89,6 +90,12 @@ fuzz:
 bench:
 	$(CARGO) build --release --locked -p weft-bench -p weft-control-plane -p weft-proxy
 	$(TARGET)/release/weft-bench run $(ARGS)
+
+# Renews the numbers: make bench-instructions ARGS=--update. Valgrind finds no functions in what lld links.
+bench-instructions:
+	$(CARGO) build --locked -p weft-bench -p weft-control-plane
+	$(CARGO) rustc --locked --profile counted -p weft-proxy --bin weft-proxy -- -C linker-features=-lld
+	$(TARGET)/debug/weft-bench instructions --proxy $(TARGET)/counted/weft-proxy $(ARGS)
 
 docs:
 	$(CARGO) build --locked -p weft-proxy -p weft-control-plane

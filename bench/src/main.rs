@@ -1,11 +1,13 @@
 //! Load and comparison: `weft-bench run` measures Weft beside a direct connection and two yardsticks.
 //!
-//! `weft-bench fleet` measures the control plane under thousands of proxies. The other commands are what `run` is put
+//! `weft-bench fleet` measures the control plane under thousands of proxies, `weft-bench instructions` what a request costs
+//! in instructions. The other commands are what `run` is put
 //! together from, each of use by itself: a load generator, a server, and the bare pair of proxies. README.md says what is
 //! measured and how.
 
 mod bare;
 mod fleet;
+mod instructions;
 mod load;
 mod process;
 mod run;
@@ -27,6 +29,8 @@ enum Command {
     Run(run::Options),
     /// Subscribe thousands of simulated proxies to a control plane, roll every endpoint out anew, and hold the bars.
     Fleet(fleet::Options),
+    /// Count the instructions that a request costs both proxies, and hold them against those of before.
+    Instructions(instructions::Options),
     /// Send load, and print what became of it as one line of JSON.
     Load(load::Options),
     /// Serve HTTP/1.1, gRPC and echo, as fast as is simple.
@@ -41,6 +45,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Run(options) => run::run(&options),
         Command::Fleet(options) => fleet::run(&options),
+        Command::Instructions(options) => instructions::run(&options),
         Command::Load(options) => load::run(&options),
         Command::Serve(options) => serve::run(&options),
         Command::BareOutbound(options) => bare::run_outbound(&options),

@@ -46,6 +46,9 @@ pub struct Options {
     /// Requests per second in all; without it each connection sends its next when it has its answer.
     #[arg(long)]
     rate: Option<u32>,
+    /// So many requests in all, as fast as answers come, instead of a time.
+    #[arg(long, conflicts_with = "rate")]
+    requests: Option<u64>,
     /// How long to measure.
     #[arg(long, default_value_t = 4.0)]
     seconds: f64,
@@ -58,6 +61,8 @@ pub struct Options {
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long what is under way at the end may take.
 const GRACE: Duration = Duration::from_secs(5);
+/// How many seconds a counted number of requests may take.
+const LONGEST: f64 = 600.0;
 
 /// Sends the load and prints the report.
 pub fn run(options: &Options) -> anyhow::Result<()> {
@@ -91,8 +96,12 @@ async fn try_once(options: &Options) -> anyhow::Result<()> {
 }
 
 async fn send(options: &Options) -> anyhow::Result<()> {
-    let record = Rc::new(Record::new(Instant::now(), options.warmup, options.seconds)?);
-    let pace = Rc::new(Pace::new(options.rate, record.end));
+    let (warmup, seconds) = options.requests.map_or((options.warmup, options.seconds), |_| (0.0, LONGEST));
+    let record = Rc::new(Record::new(Instant::now(), warmup, seconds)?);
+    let pace = Rc::new(match options.requests {
+        Some(requests) => Pace::counted(requests, record.end),
+        None => Pace::new(options.rate, record.end),
+    });
     let mut senders = Vec::new();
     for _ in 0..options.connections {
         let first = Exchange::new(options.kind, options.target).await.context("open the connections")?;
@@ -101,10 +110,11 @@ async fn send(options: &Options) -> anyhow::Result<()> {
         }
         senders.push(tokio::task::spawn_local(sender(first, pace.clone(), record.clone())));
     }
-    let narrator = narrate(&record);
-    let (told, paced) = tokio::join!(narrator, pace.run());
-    told.and(paced)?;
-    let deadline = Instant::now() + GRACE;
+    if options.requests.is_none() {
+        let (told, paced) = tokio::join!(narrate(&record), pace.run());
+        told.and(paced)?;
+    }
+    let deadline = record.end.max(Instant::now()) + GRACE;
     for sender in senders {
         if tokio::time::timeout_at(deadline, sender).await.is_err() {
             record.failed("an answer was not there some seconds after the end");

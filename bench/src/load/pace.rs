@@ -1,4 +1,4 @@
-//! When requests are due: at once (closed loop), or at a constant rate whatever the answers do.
+//! When requests are due: at once (closed loop, for a time or a number), or at a constant rate whatever the answers do.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -14,6 +14,8 @@ use super::timer::Ticks;
 pub struct Pace {
     interval: Option<Duration>,
     end: Instant,
+    /// How many there are in all, if that is what ends them.
+    left: Option<Cell<u64>>,
     due: RefCell<VecDeque<Instant>>,
     /// Wakes the sender that has waited longest, so that all connections are in use.
     one: Notify,
@@ -24,13 +26,21 @@ impl Pace {
     /// `rate` per second in all, or as fast as answers come.
     pub fn new(rate: Option<u32>, end: Instant) -> Self {
         let interval = rate.map(|rate| Duration::from_secs(1) / rate.max(1));
-        Self { interval, end, due: RefCell::default(), one: Notify::new(), over: Cell::new(false) }
+        Self { interval, end, left: None, due: RefCell::default(), one: Notify::new(), over: Cell::new(false) }
+    }
+
+    /// `requests` in all, as fast as answers come.
+    pub fn counted(requests: u64, end: Instant) -> Self {
+        Self { left: Some(Cell::new(requests)), ..Self::new(None, end) }
     }
 
     /// The moment at which the caller's next request is or was due; none when the time is over and nothing is left.
     pub async fn next(&self) -> Option<Instant> {
         if self.interval.is_none() {
             let now = Instant::now();
+            if let Some(left) = &self.left {
+                left.set(left.get().checked_sub(1)?);
+            }
             return (now < self.end).then_some(now);
         }
         loop {
@@ -83,5 +93,12 @@ mod tests {
             (last, taken) = (Some(due), taken + 1);
         }
         assert!((49..=51).contains(&taken), "{taken}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_number_of_requests_ends_with_the_last_of_them() {
+        let pace = Pace::counted(2, Instant::now() + Duration::from_secs(1));
+        assert!(pace.next().await.is_some() && pace.next().await.is_some());
+        assert!(pace.next().await.is_none());
     }
 }

@@ -2,15 +2,15 @@
 //!
 //! Which load a case is: `case`. What stands between client and server: `peer`. How one repeat is measured: `measure`.
 
-mod bed;
-mod case;
+pub mod bed;
+pub mod case;
 mod haproxy;
 mod measure;
 mod namespace;
-mod peer;
-mod program;
+pub mod peer;
+pub mod program;
 mod result;
-mod start;
+pub mod start;
 mod table;
 mod weft;
 

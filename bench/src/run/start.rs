@@ -19,12 +19,22 @@ pub fn start(mut command: Command, namespace: &Namespace, as_proxy: bool) -> any
         command.pre_exec(move || {
             namespace.enter()?;
             if as_proxy {
-                setgroups(&[])?;
-                setgid(Gid::from_raw(PROXY_USER))?;
-                setuid(Uid::from_raw(PROXY_USER))?;
+                become_proxy_user()?;
             }
             end_with_parent()
         });
     }
     Process::spawn(command)
+}
+
+/// Has `command` run as the proxies' user.
+pub fn as_proxy_user(command: &mut Command) -> &mut Command {
+    // SAFETY: between fork and exec only system calls are made; nothing is allocated or locked.
+    unsafe { command.pre_exec(become_proxy_user) }
+}
+
+fn become_proxy_user() -> std::io::Result<()> {
+    setgroups(&[])?;
+    setgid(Gid::from_raw(PROXY_USER))?;
+    Ok(setuid(Uid::from_raw(PROXY_USER))?)
 }

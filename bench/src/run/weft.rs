@@ -1,4 +1,4 @@
-//! Weft as docs/by-hand.md starts it: a control plane over a folder, and a pair of proxies with two workers each.
+//! Weft as docs/by-hand.md starts it: a control plane over a folder, and a pair of proxies.
 //!
 //! What the control plane knows is in mesh.yaml. It stands in a namespace of its own, with a cable to either side.
 
@@ -100,7 +100,7 @@ fn start_proxy(setup: &Setup<'_>, side: &Side<'_>, state: &Path) -> anyhow::Resu
         .env("WEFT_CONTROL_PLANE_ADDRESS", format!("{}:8443", side.control_plane))
         .env("WEFT_TRUST_BUNDLE_FILE", folder.join("trust-bundle.pem"))
         .env("WEFT_JOIN_TOKEN_FILE", folder.join("join-token"))
-        .env("WEFT_WORKERS", "2")
+        .env("WEFT_WORKERS", setup.programs.workers().to_string())
         .env("WEFT_LOG", "error");
     start(quiet(&mut command), side.namespace, true)
 }
