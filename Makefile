@@ -48,6 +48,7 @@ test-images:
 	deploy/images/build $(TEST_IMAGES)
 
 kind: images
+	deploy/images/debian postgres nats
 	deploy/kind/walk
 
 test: lint

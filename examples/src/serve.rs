@@ -173,3 +173,79 @@ where
     warn!(deadline = ?DRAIN_DEADLINE, "stopped with requests in flight");
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::migrate::Migrator;
+    use tonic::transport::Channel;
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_check_response::ServingStatus as Wire;
+    use tonic_health::pb::health_client::HealthClient;
+    use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+    use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+    use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+    use tonic_reflection::pb::v1::{ServerReflectionRequest, ServerReflectionResponse};
+
+    use super::*;
+
+    /// Runs `test` with a channel to a gRPC server that has nothing of its own, and with its database.
+    async fn with_server(test: impl AsyncFnOnce(Channel, Db)) {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}/test.db?mode=rwc", folder.path().display());
+        let db = Db::open(&url, &Migrator::DEFAULT).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        let served = grpc(listener, RoutesBuilder::default(), db.clone(), stop.clone());
+        let tested = async {
+            test(Channel::from_shared(address).unwrap().connect().await.unwrap(), db).await;
+            stop.cancel();
+        };
+        tokio::join!(async { served.await.unwrap() }, tested);
+    }
+
+    async fn health(channel: &Channel, service: &str) -> Wire {
+        let request = HealthCheckRequest { service: service.to_owned() };
+        let answer = HealthClient::new(channel.clone()).check(request).await;
+        answer.map_or(Wire::Unknown, |answer| answer.into_inner().status())
+    }
+
+    /// Waits, generously, until the service says so of "ready".
+    async fn reached(channel: &Channel, wanted: Wire) {
+        let asked = async {
+            while health(channel, "ready").await != wanted {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), asked).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_grpc_service_is_ready_while_its_database_answers_and_alive_without() {
+        with_server(async |channel, db| {
+            reached(&channel, Wire::Serving).await;
+            db.pool.close().await;
+            reached(&channel, Wire::NotServing).await;
+            assert_eq!(health(&channel, "").await, Wire::Serving);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn reflection_tells_of_every_service_of_the_shop() {
+        with_server(async |channel, _| {
+            let message_request = Some(MessageRequest::ListServices(String::new()));
+            let asked = ServerReflectionRequest { host: String::new(), message_request };
+            let answers = ServerReflectionClient::new(channel).server_reflection_info(tokio_stream::once(asked)).await;
+            let answer: ServerReflectionResponse = answers.unwrap().into_inner().message().await.unwrap().unwrap();
+            let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
+                panic!("{answer:?}")
+            };
+            let names: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
+            for name in ["UserService", "InventoryService", "PaymentService", "Participant", "grpc.health.v1.Health"] {
+                assert!(names.contains(&name), "{names:?}");
+            }
+        })
+        .await;
+    }
+}

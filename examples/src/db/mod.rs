@@ -24,7 +24,7 @@ const CONNECTIONS: u32 = 8;
 /// How long a request waits for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a service that starts waits for a server that does too.
-const START_PATIENCE: Duration = Duration::from_secs(30);
+const START_PATIENCE: Duration = Duration::from_secs(60);
 const START_PAUSE: Duration = Duration::from_secs(1);
 const MIGRATION_PAUSE: Duration = Duration::from_millis(100);
 /// What SQLite has to be told on each connection: readers beside the writer, a wait for the lock, a write that survives
@@ -54,7 +54,7 @@ pub struct Db {
 
 impl Db {
     /// The database at `DATABASE_URL`, or the file `SERVICE.db` of the working folder, with all `migrations`. A server may
-    /// start after the service: it is tried for 30 s.
+    /// start after the service: it is tried for 60 s.
     ///
     /// # Errors
     /// A URL of another kind, a server that does not answer, a migration that fails.
