@@ -50,6 +50,7 @@ pub fn read_response(
 }
 
 fn request(input: &[u8], limits: &Limits, out: &mut Vec<u8>) -> Result<Option<RequestInfo>, Flaw> {
+    let input = within(input, limits);
     let mut headers = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
     let status = parsed.parse_with_uninit_headers(input, &mut headers)?;
@@ -146,6 +147,7 @@ fn response(
     if matches!(input.first(), Some(b'\r' | b'\n')) {
         return Err(Flaw::Syntax(httparse::Error::Version));
     }
+    let input = within(input, limits);
     let mut headers = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     let parser = httparse::ParserConfig::default();
@@ -213,9 +215,14 @@ fn reason_phrase<'a>(input: &'a [u8], parsed: Option<&'a str>) -> &'a [u8] {
 }
 
 /// The head's length once it is whole and within the limits.
+/// What may be of a head: what lies behind its limit has no say, however much of it has come.
+fn within<'a>(input: &'a [u8], limits: &Limits) -> &'a [u8] {
+    &input[..input.len().min(limits.head_bytes)]
+}
+
 fn whole(status: Status<usize>, fields: usize, input: &[u8], limits: &Limits) -> Result<Option<usize>, Flaw> {
     match status {
-        Status::Complete(used) if used > limits.head_bytes || fields > limits.fields => Err(Flaw::TooLarge),
+        Status::Complete(_) if fields > limits.fields => Err(Flaw::TooLarge),
         Status::Complete(used) if has_bare_line_feed(&input[..used]) => Err(Flaw::BareLineFeed),
         Status::Complete(used) => Ok(Some(used)),
         Status::Partial if input.len() >= limits.head_bytes => Err(Flaw::TooLarge),

@@ -69,7 +69,8 @@ fn a_switch_needs_upgrade_named_and_asked_for() {
 fn a_head_beyond_the_limits_is_refused_as_soon_as_that_is_known() {
     let limits = Limits { head_bytes: 64, ..Limits::default() };
     let long = format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(64));
-    for input in [&long[..], &long[..64]] {
+    let malformed_behind = format!("GET /{}\r\n\r\n", "x".repeat(64));
+    for input in [&long[..], &long[..64], &malformed_behind, &malformed_behind[..64]] {
         let error = read_request(input.as_bytes(), &limits, &mut Vec::new()).unwrap_err();
         assert_eq!(error.reason(), Reason::HeadTooLarge);
     }
