@@ -202,7 +202,7 @@ async fn answer(io: &mut TcpStream) -> String {
 }
 
 /// Waits until a count no longer grows, and gives it.
-async fn settled(count: &Cell<u64>) -> u64 {
+pub async fn settled(count: &Cell<u64>) -> u64 {
     let (mut last, mut same) = (0, 0);
     while same < 10 || last == 0 {
         sleep(Duration::from_millis(50)).await;
