@@ -1,7 +1,8 @@
 //! Byte buffers that cost nothing while they are empty.
 //!
 //! A [`Buf`] takes memory from its worker's pool when bytes come, and gives it back when they are consumed or it is
-//! dropped. The pool is last in, first out, so the memory in use stays in the cache; what it keeps is bounded.
+//! dropped; [`take`] and [`give`] are for what needs no start. The pool is last in, first out, so the memory in use stays
+//! in the cache; what it keeps is bounded.
 
 use std::{
     cell::RefCell,
@@ -13,12 +14,17 @@ use std::{
 use tokio::io::{AsyncRead, ReadBuf};
 
 const SMALL: usize = 2 << 10;
-const BIG: usize = 64 << 10;
+/// Four times what a frame of DATA takes, so that a full read is cut into whole frames.
+const BIG: usize = 4 * 16_374;
+/// What a burst needs: a write of a link, or what waits for an app that reads slowly.
+const HUGE: usize = 256 << 10;
 /// Least room for a read.
 const ROOM: usize = 16 << 10;
-/// How many of each size a worker keeps: 1 MiB of small ones, 1 MiB of big ones.
+/// How many of each size a worker keeps: 1 MiB of small ones, 1 MiB of big ones, 2 MiB of huge ones, or twice as much where
+/// they have grown.
 const KEEP_SMALL: usize = 512;
 const KEEP_BIG: usize = 16;
+const KEEP_HUGE: usize = 8;
 
 /// Bytes that are filled at the end and consumed from the start.
 #[derive(Debug, Default)]
@@ -50,8 +56,13 @@ impl Buf {
 
     /// To append a little to; what lies before `filled()` is not to be touched.
     pub fn vec(&mut self) -> &mut Vec<u8> {
+        self.vec_for(0)
+    }
+
+    /// To append so many bytes to; what lies before `filled()` is not to be touched.
+    pub fn vec_for(&mut self, count: usize) -> &mut Vec<u8> {
         if self.bytes.capacity() == 0 {
-            self.bytes = take(false);
+            self.bytes = take(count);
         }
         &mut self.bytes
     }
@@ -59,10 +70,9 @@ impl Buf {
     /// To read into: with room for a good piece behind what is there.
     pub fn room(&mut self) -> &mut Vec<u8> {
         if self.bytes.capacity() == 0 {
-            self.bytes = take(true);
+            self.bytes = take(BIG);
         } else {
-            self.bytes.drain(..self.start);
-            self.start = 0;
+            self.compact();
             self.bytes.reserve(ROOM);
         }
         &mut self.bytes
@@ -86,6 +96,12 @@ impl Buf {
     pub fn consume(&mut self, count: usize) {
         self.start += count.min(self.len());
         self.settle();
+    }
+
+    /// Moves what is left to the start, so that what is appended next takes the room of what was consumed.
+    pub fn compact(&mut self) {
+        self.bytes.drain(..self.start);
+        self.start = 0;
     }
 
     /// Drops everything.
@@ -115,28 +131,52 @@ impl Drop for Buf {
 struct Pool {
     small: Vec<Vec<u8>>,
     big: Vec<Vec<u8>>,
+    huge: Vec<Vec<u8>>,
+}
+
+impl Pool {
+    /// Those of the size that `size` bytes need.
+    fn of(&mut self, size: usize) -> &mut Vec<Vec<u8>> {
+        match capacity(size) {
+            SMALL => &mut self.small,
+            BIG => &mut self.big,
+            _ => &mut self.huge,
+        }
+    }
+}
+
+/// What is taken for `size` bytes; more than the greatest grows by itself.
+fn capacity(size: usize) -> usize {
+    [SMALL, BIG].into_iter().find(|capacity| size <= *capacity).unwrap_or(HUGE)
 }
 
 thread_local! {
-    static POOL: RefCell<Pool> = const { RefCell::new(Pool { small: Vec::new(), big: Vec::new() }) };
+    static POOL: RefCell<Pool> =
+        const { RefCell::new(Pool { small: Vec::new(), big: Vec::new(), huge: Vec::new() }) };
 }
 
-fn take(big: bool) -> Vec<u8> {
-    let kept = POOL.try_with(|pool| {
-        let mut pool = pool.borrow_mut();
-        if big { pool.big.pop() } else { pool.small.pop() }
-    });
-    kept.ok().flatten().unwrap_or_else(|| Vec::with_capacity(if big { BIG } else { SMALL }))
-}
-
-fn give(mut bytes: Vec<u8>) {
+/// An empty vector with room for about `size` bytes.
+pub fn take(size: usize) -> Vec<u8> {
+    let mut bytes = take_used(size);
     bytes.clear();
+    bytes
+}
+
+/// Like [`take`], with what lay in it last: for who overwrites it, and would have to initialise it otherwise.
+pub fn take_used(size: usize) -> Vec<u8> {
+    let kept = POOL.try_with(|pool| pool.borrow_mut().of(size).pop());
+    kept.ok().flatten().unwrap_or_else(|| Vec::with_capacity(capacity(size)))
+}
+
+/// Gives memory back, of [`take`] or not.
+pub fn give(bytes: Vec<u8>) {
     // A buffer that outlives its thread's pool is just freed.
     let _ = POOL.try_with(|pool| {
         let mut pool = pool.borrow_mut();
         match bytes.capacity() {
             SMALL..8192 if pool.small.len() < KEEP_SMALL => pool.small.push(bytes),
             BIG..131_072 if pool.big.len() < KEEP_BIG => pool.big.push(bytes),
+            HUGE..=524_288 if pool.huge.len() < KEEP_HUGE => pool.huge.push(bytes),
             _ => {}
         }
     });
@@ -161,6 +201,18 @@ mod tests {
         buf.room();
         buf.settle();
         assert_eq!(buf.bytes.capacity(), 0);
+    }
+
+    #[test]
+    fn what_is_always_a_little_behind_does_not_grow() {
+        let mut buf = Buf::default();
+        for _ in 0..1000 {
+            buf.vec().extend_from_slice(&[7; 1000]);
+            buf.consume(buf.len() - 10);
+            buf.compact();
+        }
+        assert_eq!(buf.len(), 10);
+        assert!(buf.bytes.capacity() < 8192, "{}", buf.bytes.capacity());
     }
 
     #[test]

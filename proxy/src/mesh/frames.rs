@@ -137,6 +137,18 @@ pub fn first(bytes: &[u8]) -> Result<Option<Frame<'_>>, TooLong> {
     Ok(Some(Frame { kind: Kind(bytes[4]), flags: Flags(bytes[5]), stream, payload }))
 }
 
+/// How many of `bytes` fit into `most` without cutting a frame; a longer frame goes alone, what is none goes whole.
+pub fn fitting(bytes: &[u8], most: usize) -> usize {
+    let mut fitting = 0;
+    while let Ok(Some(frame)) = first(&bytes[fitting..]) {
+        if fitting > 0 && fitting + frame.size() > most {
+            break;
+        }
+        fitting += frame.size();
+    }
+    if fitting == 0 { bytes.len() } else { fitting }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -177,6 +189,21 @@ mod tests {
         #[test]
         fn any_split_of_the_bytes_gives_the_same_frames(frames in any_frames(), size in 1usize..64) {
             prop_assert_eq!(read(write(&frames).chunks(size)), frames);
+        }
+
+        #[test]
+        fn frames_are_parted_without_cutting_one(frames in any_frames(), most in 1usize..1000) {
+            let bytes = write(&frames);
+            let mut rest = &bytes[..];
+            let mut pieces = Vec::new();
+            while !rest.is_empty() {
+                let (piece, left) = rest.split_at(fitting(rest, most));
+                let one = first(piece).unwrap().unwrap();
+                prop_assert!(piece.len() <= most || one.size() == piece.len());
+                pieces.push(read([piece].into_iter()));
+                rest = left;
+            }
+            prop_assert_eq!(pieces.concat(), frames);
         }
 
         #[test]

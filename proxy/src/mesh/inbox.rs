@@ -113,7 +113,7 @@ impl Inbox {
             return;
         }
         self.data_at = data.then_some(self.buf.len());
-        frame.put(self.buf.vec());
+        frame.put(self.buf.vec_for(frame.size()));
     }
 
     /// Makes the DATA frame at `at`, which is the last one, longer by what came; `None`: it would be too long.

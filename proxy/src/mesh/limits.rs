@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::frames::HEADER;
+
 /// How much DATA a stream may send before it is given more. Fixed by the specification.
 pub const STREAM_WINDOW: u32 = 256 << 10;
 /// How much DATA a connection may send, all streams together, before it is given more. Fixed by the specification.
@@ -11,15 +13,17 @@ pub const CONNECTION_WINDOW: u32 = 8 << 20;
 /// What a connection's window grows to on the side that opens streams: those whose apps do not read hold 256 KiB each, and are
 /// to leave the others alone. They are as many as its own apps have opened.
 pub(super) const CONNECTION_WINDOW_MOST: u32 = 64 << 20;
-/// The largest piece of DATA that is sent as one frame.
-pub const PIECE: usize = 32 << 10;
+/// The largest piece of DATA that is sent as one frame: what fills a record of TLS, so that its reader finds it whole.
+pub const PIECE: usize = RECORD - HEADER;
+/// The most that a record of TLS holds (RFC 8446 section 5.1).
+pub(super) const RECORD: usize = 16 << 10;
 
 /// The largest id; the rest is for streams that the accepting side may open in a later release.
 pub(super) const MAX_ID: u32 = (1 << 31) - 1;
 /// No credit grows above this.
 pub(super) const MAX_CREDIT: u32 = (1 << 31) - 1;
 /// How much DATA one stream may put into one write, so that others get their turn.
-pub(super) const STREAM_TURN: u32 = 64 << 10;
+pub(super) const STREAM_TURN: u32 = 4 * PIECE as u32;
 /// From here on, DATA waits for the writer.
 pub(super) const BACKLOG: usize = 256 << 10;
 /// From here on, no stream is opened.

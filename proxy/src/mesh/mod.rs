@@ -36,6 +36,7 @@ mod limits;
 mod link;
 mod mux;
 mod open;
+mod records;
 mod stream;
 mod tls;
 

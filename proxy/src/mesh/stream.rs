@@ -58,7 +58,7 @@ impl Stream {
         self.send(Kind::HEAD, Flags::INTERIM, payload);
     }
 
-    /// Waits until at least one byte of DATA may be sent, and gives how many of `want` may be (a piece is at most 32 KiB).
+    /// Waits until at least one byte of DATA may be sent, and gives how many of `want` may be (at most [`super::PIECE`]).
     ///
     /// What is granted stays granted until it is sent, so a call that is cancelled or repeated loses nothing. 0 only for a
     /// `want` of 0.

@@ -10,12 +10,12 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName};
 
+use super::{frames, limits, records::Records};
 use crate::address::EndpointAddr;
 
 /// Room for a flight of handshake messages, before it is known how much they need.
 const FLIGHT: usize = 2048;
-/// Most plaintext per record, and more than a record adds to it.
-const RECORD: usize = 16_000;
+/// More than a record adds to what it holds.
 const RECORD_EXTRA: usize = 32;
 
 /// One side of a TLS connection.
@@ -48,29 +48,35 @@ impl Tls {
         Ok(Self::Server(UnbufferedServerConnection::new(config)?))
     }
 
-    /// Takes whole records from the front of `wire`: what they hold goes to `plain`, what must be answered to `out`
-    /// (an alert too, when this fails).
-    pub(super) fn read(&mut self, wire: &mut [u8], plain: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<Read, Error> {
+    /// Takes whole records from the front of `wire`: what each holds is shown to `plain`, what must be answered goes to
+    /// `out` (an alert too, when this fails).
+    pub(super) fn read(
+        &mut self,
+        wire: &mut [u8],
+        mut plain: impl FnMut(&[u8]),
+        out: &mut Records,
+    ) -> Result<Read, Error> {
         match self {
             Self::Client(connection) => read!(connection, wire, plain, out),
             Self::Server(connection) => read!(connection, wire, plain, out),
             Self::Within => {
-                plain.extend_from_slice(wire);
+                plain(wire);
                 Ok(Read { used: wire.len(), up: true, closed: false })
             }
         }
     }
 
-    /// Encrypts all of `plain` to the end of `out`; before the handshake is over that is an error.
+    /// Encrypts the frames in `plain` to the end of `out`, in records that cut none if they can; before the handshake is
+    /// over that is an error.
     ///
     /// `wire` is what `read` has left: rustls keeps places in it (of a handshake message of which more is to come) and
     /// panics when it is not there. After an error neither is to be called again.
-    pub(super) fn write(&mut self, wire: &mut [u8], plain: &[u8], out: &mut Vec<u8>) -> Result<(), Error> {
+    pub(super) fn write(&mut self, wire: &mut [u8], plain: &[u8], out: &mut Records) -> Result<(), Error> {
         match self {
             Self::Client(connection) => write!(connection, wire, plain, out),
             Self::Server(connection) => write!(connection, wire, plain, out),
             Self::Within => {
-                out.extend_from_slice(plain);
+                out.append(plain);
                 Ok(())
             }
         }
@@ -109,7 +115,7 @@ macro_rules! read {
                     while let Some(record) = traffic.next_record() {
                         let record = record?;
                         discard += record.discard;
-                        $plain.extend_from_slice(record.payload);
+                        $plain(record.payload);
                     }
                 }
                 Ok(ConnectionState::EncodeTlsData(mut flight)) => put($out, FLIGHT, |out| flight.encode(out))?,
@@ -150,8 +156,14 @@ macro_rules! write {
         loop {
             match $connection.process_tls_records($wire).state? {
                 ConnectionState::WriteTraffic(mut traffic) => {
-                    let room = $plain.len() + ($plain.len() / RECORD + 1) * RECORD_EXTRA;
-                    break put($out, room, |out| traffic.encrypt($plain, out));
+                    let mut rest: &[u8] = $plain;
+                    while !rest.is_empty() {
+                        let (frames, later) = rest.split_at(frames::fitting(rest, limits::RECORD));
+                        let room = frames.len() + (frames.len() / limits::RECORD + 1) * RECORD_EXTRA;
+                        put($out, room, |out| traffic.encrypt(frames, out))?;
+                        rest = later;
+                    }
+                    break Ok(());
                 }
                 // A key update goes out first.
                 ConnectionState::EncodeTlsData(mut flight) => put($out, FLIGHT, |out| flight.encode(out))?,
@@ -165,24 +177,19 @@ use write;
 
 /// Lets `fill` append to `out`, with more room when it asks for more.
 fn put<E: NeedsRoom>(
-    out: &mut Vec<u8>,
+    out: &mut Records,
     mut room: usize,
     mut fill: impl FnMut(&mut [u8]) -> Result<usize, E>,
 ) -> Result<(), Error> {
-    let at = out.len();
     loop {
-        out.resize(at + room, 0);
-        match fill(&mut out[at..]) {
+        match fill(out.room(room)) {
             Ok(written) => {
-                out.truncate(at + written);
+                out.fill(written);
                 return Ok(());
             }
             Err(error) => match error.room() {
                 Some(more) if more > room => room = more,
-                _ => {
-                    out.truncate(at);
-                    return Err(Error::EncryptError);
-                }
+                _ => return Err(Error::EncryptError),
             },
         }
     }
@@ -242,14 +249,22 @@ mod tests {
     struct Side {
         wire: Vec<u8>,
         plain: Vec<u8>,
-        out: Vec<u8>,
+        out: Records,
     }
 
     impl Side {
         fn read(&mut self, tls: &mut Tls) -> Read {
-            let read = tls.read(&mut self.wire, &mut self.plain, &mut self.out).unwrap();
+            let plain = &mut self.plain;
+            let read = tls.read(&mut self.wire, |bytes| plain.extend_from_slice(bytes), &mut self.out).unwrap();
             self.wire.drain(..read.used);
             read
+        }
+
+        /// What it has to say.
+        fn said(&mut self) -> Vec<u8> {
+            let said = self.out.unsent().to_vec();
+            self.out.consume(said.len());
+            said
         }
     }
 
@@ -258,19 +273,19 @@ mod tests {
         let (mut client, mut server) = pair();
         let (mut near, mut far) = (Side::default(), Side::default());
         near.read(&mut client);
-        far.wire.append(&mut near.out);
+        far.wire.append(&mut near.said());
         far.read(&mut server);
         let mut writes = 0;
         // The server's flight byte by byte, then what it says after the handshake: a ticket in several records.
         for _ in 0..2 {
-            for byte in std::mem::take(&mut far.out) {
+            for byte in far.said() {
                 near.wire.push(byte);
                 if near.read(&mut client).up {
                     client.write(&mut near.wire, b"x", &mut near.out).unwrap();
                     writes += 1;
                 }
             }
-            far.wire.append(&mut near.out);
+            far.wire.append(&mut near.said());
             far.read(&mut server);
         }
         assert!(writes > 100, "the ticket is longer: {writes}");
@@ -278,8 +293,32 @@ mod tests {
     }
 
     #[test]
+    fn a_record_holds_whole_frames() {
+        let (mut client, mut server) = pair();
+        let (mut near, mut far) = (Side::default(), Side::default());
+        while !near.read(&mut client).up {
+            far.wire.append(&mut near.said());
+            far.read(&mut server);
+            near.wire.append(&mut far.said());
+        }
+        far.wire.append(&mut near.said());
+        let mut batch = Vec::new();
+        for length in [limits::PIECE, 100, 100, limits::PIECE, 3 * limits::RECORD] {
+            let payload = vec![7; length];
+            frames::Frame { kind: frames::Kind::DATA, flags: frames::Flags::NONE, stream: 1, payload: &payload }
+                .put(&mut batch);
+        }
+        client.write(&mut near.wire, &batch, &mut near.out).unwrap();
+        far.wire.append(&mut near.said());
+        let mut records = Vec::new();
+        server.read(&mut far.wire, |record| records.push(record.len()), &mut far.out).unwrap();
+        let full = limits::RECORD;
+        assert_eq!(records, [full, 220, full, full, full, full, frames::HEADER]);
+    }
+
+    #[test]
     fn nothing_is_encrypted_before_the_handshake_is_over() {
         let (mut client, _) = pair();
-        assert!(client.write(&mut [], b"x", &mut Vec::new()).is_err());
+        assert!(client.write(&mut [], b"x", &mut Records::default()).is_err());
     }
 }

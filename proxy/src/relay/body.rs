@@ -9,12 +9,9 @@ use super::{Failure, Reader};
 use crate::{
     http::{Framing, Limits},
     http1::ChunkDecoder,
-    mesh::Stream,
+    mesh::{PIECE, Stream},
     retry::Replay,
 };
-
-/// The largest piece that is put into one frame.
-const PIECE: usize = 32 << 10;
 
 enum Rest {
     None,
@@ -76,7 +73,7 @@ impl<'a> OutgoingBody<'a> {
     async fn send_again(&mut self, stream: &Stream) -> Result<(), Failure> {
         let mut rest = self.replay.as_ref().and_then(Replay::again).map_or(&[][..], |again| again.body);
         while !rest.is_empty() {
-            let n = stream.credit(rest.len().min(PIECE)).await?;
+            let n = stream.credit(rest.len()).await?;
             stream.data(&rest[..n], false);
             rest = &rest[n..];
         }

@@ -9,12 +9,9 @@ use super::Failure;
 use crate::{
     http::Framing,
     http2,
-    mesh::{Event, Received, Stream},
+    mesh::{Event, PIECE, Received, Stream},
     retry::Replay,
 };
-
-/// The largest piece that is put into one frame.
-const PIECE: usize = 32 << 10;
 
 /// A body that comes by HTTP/2, over as many tries as it takes; see [`super::OutgoingBody`].
 pub struct Http2Body {
@@ -66,7 +63,7 @@ impl Http2Body {
     pub async fn send(&mut self, stream: &Stream, replayable: &Cell<bool>) -> Result<(), Failure> {
         let mut again = self.replay.as_ref().and_then(Replay::again).map_or(&[][..], |again| again.body);
         while !again.is_empty() {
-            let n = stream.credit(again.len().min(PIECE)).await?;
+            let n = stream.credit(again.len()).await?;
             stream.data(&again[..n], false);
             again = &again[n..];
         }

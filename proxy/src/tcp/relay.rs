@@ -15,9 +15,6 @@ use crate::{
     timers::Timer,
 };
 
-/// The largest piece that is put into one frame.
-const PIECE: usize = 64 << 10;
-
 /// What both directions of one relay share.
 pub(super) struct Progress<'a> {
     timer: &'a Timer,
@@ -114,7 +111,7 @@ async fn to_stream(
             }
         }
         while !rd.buf.is_empty() {
-            let n = stream.credit(rd.buf.len().min(PIECE)).await.map_err(|error| peer_end(&error))?;
+            let n = stream.credit(rd.buf.len()).await.map_err(|error| peer_end(&error))?;
             stream.data(&rd.buf.filled()[..n], false);
             rd.buf.consume(n);
             counters.count_received(n);

@@ -116,7 +116,7 @@ impl Mux {
     fn put_credit(&mut self, stream: u32, count: u32) {
         if self.lost.is_none() {
             let payload = count.to_be_bytes();
-            Frame { kind: Kind::CREDIT, flags: Flags::NONE, stream, payload: &payload }.put(&mut self.plain);
+            Frame { kind: Kind::CREDIT, flags: Flags::NONE, stream, payload: &payload }.put(self.out());
         }
     }
 }

@@ -60,7 +60,7 @@ impl Mux {
             Ok(_) => Refusal::NotDelivered,
         };
         let payload = refusal.code().to_be_bytes();
-        Frame { kind: Kind::REFUSE, flags: Flags::END, stream: id, payload: &payload }.put(&mut self.plain);
+        Frame { kind: Kind::REFUSE, flags: Flags::END, stream: id, payload: &payload }.put(self.out());
         Ok(Delivered::Nothing)
     }
 

@@ -68,14 +68,14 @@ impl Mux {
 
     fn put_goaway(&mut self, last: u32) {
         let payload = last.to_be_bytes();
-        Frame { kind: Kind::GOAWAY, flags: Flags::NONE, stream: 0, payload: &payload }.put(&mut self.plain);
+        Frame { kind: Kind::GOAWAY, flags: Flags::NONE, stream: 0, payload: &payload }.put(self.out());
     }
 
     /// Asks the peer for a sign of life; gives the PING's number.
     pub(in crate::mesh) fn ping(&mut self) -> u64 {
         self.pings += 1;
         let payload = self.pings.to_be_bytes();
-        Frame { kind: Kind::PING, flags: Flags::NONE, stream: 0, payload: &payload }.put(&mut self.plain);
+        Frame { kind: Kind::PING, flags: Flags::NONE, stream: 0, payload: &payload }.put(self.out());
         self.pings
     }
 

@@ -30,6 +30,7 @@ use super::{
     limits::{BACKLOG_OPEN, CONNECTION_WINDOW, CONNECTION_WINDOW_MOST},
     open::Open,
 };
+use crate::buffer;
 
 /// Who opens streams: the side that connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub(super) struct Mux {
     last_id: u32,
     /// Frames for the next write.
     plain: Vec<u8>,
+    /// How many bytes the last write had: the next one may have as many.
+    usual: usize,
     /// The number of the next write.
     batch: u64,
     /// Streams that wait for room in the next write, or for the connection's credit.
@@ -102,6 +105,7 @@ impl Mux {
             by_id: HashMap::default(),
             last_id: 0,
             plain: Vec::new(),
+            usual: 0,
             batch: 1,
             line: VecDeque::new(),
             credit: CONNECTION_WINDOW,
@@ -152,7 +156,7 @@ impl Mux {
         }
         self.last_id += 1;
         let id = self.last_id;
-        frames::put_with(&mut self.plain, Kind::OPEN, id, |out| open.put(out));
+        frames::put_with(self.out(), Kind::OPEN, id, |out| open.put(out));
         Ok(self.add(id))
     }
 
@@ -175,7 +179,7 @@ impl Mux {
         }
         slot.finished = flags.has(Flags::END);
         slot.accepted |= answers;
-        Frame { kind, flags, stream: key.id, payload }.put(&mut self.plain);
+        Frame { kind, flags, stream: key.id, payload }.put(self.out());
         true
     }
 
@@ -210,7 +214,7 @@ impl Mux {
     fn put_reset(&mut self, id: u32, cause: ResetCause) {
         if self.lost.is_none() {
             let payload = cause.code().to_be_bytes();
-            Frame { kind: Kind::RESET, flags: Flags::NONE, stream: id, payload: &payload }.put(&mut self.plain);
+            Frame { kind: Kind::RESET, flags: Flags::NONE, stream: id, payload: &payload }.put(self.out());
         }
     }
 
@@ -287,14 +291,23 @@ impl Mux {
         !self.plain.is_empty() || self.pong.is_some()
     }
 
-    /// What is to be written now: from here on it counts as handed to the socket. `spare` is memory to go on with.
-    pub(super) fn take_batch(&mut self, spare: Vec<u8>) -> Vec<u8> {
+    /// What is to be written now: from here on it counts as handed to the socket. Whoever has it gives its memory back.
+    pub(super) fn take_batch(&mut self) -> Vec<u8> {
         if let Some(pong) = self.pong.take() {
-            Frame { kind: Kind::PING, flags: Flags::ACK, stream: 0, payload: &pong }.put(&mut self.plain);
+            Frame { kind: Kind::PING, flags: Flags::ACK, stream: 0, payload: &pong }.put(self.out());
         }
         self.batch += 1;
         self.wake_line();
-        std::mem::replace(&mut self.plain, spare)
+        self.usual = self.plain.len();
+        std::mem::take(&mut self.plain)
+    }
+
+    /// To append a frame to.
+    fn out(&mut self) -> &mut Vec<u8> {
+        if self.plain.capacity() == 0 {
+            self.plain = buffer::take(self.usual);
+        }
+        &mut self.plain
     }
 }
 

@@ -112,7 +112,7 @@ impl Player<'_> {
 
     /// What the peer is sent must be frames, and whole.
     fn write(&mut self) -> usize {
-        let batch = self.mux.take_batch(Vec::new());
+        let batch = self.mux.take_batch();
         let mut rest = &batch[..];
         while let Ok(Some(frame)) = frames::first(rest) {
             rest = &rest[frame.size()..];

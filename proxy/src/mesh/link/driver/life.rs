@@ -76,7 +76,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
             return;
         }
         state.mux.say_goodbye();
-        let batch = state.mux.take_batch(Vec::new());
+        let batch = state.mux.take_batch();
         // Where TLS breaks now, the peer is not told.
         let _ = self.tls.write(self.wire.filled_mut(), &batch, &mut self.out);
     }

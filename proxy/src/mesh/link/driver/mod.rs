@@ -21,18 +21,17 @@ use tokio::{
 
 use super::{Asked, Incoming, Link, LinkEnd, goodbye, idle, keeper::Times};
 use crate::{
-    buffer::Buf,
+    buffer::{self, Buf},
     mesh::{
         error::{LinkError, ProtocolError},
         frames,
         limits::BACKLOG_MOST,
         mux::Delivered,
+        records::Records,
         tls::Tls,
     },
 };
 
-/// Memory that is kept for the next write, if the last one needed less.
-const TRIM: usize = 64 << 10;
 /// Reads in a row before others get their turn.
 const READS: usize = 4;
 
@@ -56,7 +55,7 @@ where
     link.mux(|mux| mux.lose(cause.clone(), unread));
     link.state.borrow_mut().waits_for_up.take().into_iter().for_each(Waker::wake);
     drop(lost_early);
-    goodbye::say(driver.io, &driver.out[driver.sent..]).await;
+    goodbye::say(driver.io, driver.out.unsent()).await;
     LinkEnd { cause, established }
 }
 
@@ -75,13 +74,10 @@ struct Driver<'a, T> {
     tls: Tls,
     /// Records of which more is to come.
     wire: Buf,
-    /// Frames of which more is to come.
-    plain: Vec<u8>,
-    /// Records to send, and how many bytes of them were.
-    out: Vec<u8>,
-    sent: usize,
-    /// Memory for the streams' next frames.
-    spare: Vec<u8>,
+    /// A frame of which more is to come.
+    part: Buf,
+    /// What is to be sent.
+    out: Records,
     times: Times,
     /// What the link ends with once it is drained.
     drain_cause: LinkError,
@@ -110,10 +106,8 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Driver<'a, T> {
             io,
             tls,
             wire: Buf::default(),
-            plain: Vec::new(),
-            out: Vec::new(),
-            sent: 0,
-            spare: Vec::new(),
+            part: Buf::default(),
+            out: Records::default(),
             times,
             drain_cause: LinkError::Drained,
             heard_frame: false,
@@ -155,7 +149,7 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Driver<'a, T> {
             return Err(LinkError::Closed);
         }
         if !self.times.up && self.out.is_empty() {
-            self.decrypt()?; // The opener's first flight.
+            self.decrypt(on_open)?; // The opener's first flight.
         }
         // What the peer said before it closed tells more than that a write failed.
         let (mut blocked, broken) = match self.write(cx) {
@@ -177,7 +171,7 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Driver<'a, T> {
         if let Some(error) = broken {
             return Err(error);
         }
-        if !blocked && self.sent < self.out.len() {
+        if !blocked && !self.out.is_empty() {
             blocked = self.write(cx)?; // A handshake's next flight.
         }
         let state = self.link.state.borrow();
@@ -193,22 +187,20 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Driver<'a, T> {
     /// Writes what there is; true: the socket takes no more now.
     fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, LinkError> {
         loop {
-            if self.sent == 0 {
+            if !self.out.is_begun() {
                 self.encrypt()?;
             }
             if self.out.is_empty() {
                 return Ok(false);
             }
-            while self.sent < self.out.len() {
-                match Pin::new(&mut self.io).poll_write(cx, &self.out[self.sent..]) {
+            while !self.out.is_empty() {
+                match Pin::new(&mut self.io).poll_write(cx, self.out.unsent()) {
                     Poll::Pending => return Ok(true),
                     Poll::Ready(Ok(0)) => return Err(LinkError::Io(io::ErrorKind::WriteZero)),
-                    Poll::Ready(Ok(written)) => self.sent += written,
+                    Poll::Ready(Ok(written)) => self.out.consume(written),
                     Poll::Ready(Err(error)) => return Err(LinkError::Io(error.kind())),
                 }
             }
-            empty(&mut self.out);
-            self.sent = 0;
         }
     }
 
@@ -218,55 +210,62 @@ impl<'a, T: AsyncRead + AsyncWrite + Unpin> Driver<'a, T> {
         if !self.times.up || !state.mux.wants_write() {
             return Ok(());
         }
-        let mut batch = state.mux.take_batch(std::mem::take(&mut self.spare));
+        let batch = state.mux.take_batch();
         drop(state);
-        self.tls.write(self.wire.filled_mut(), &batch, &mut self.out).map_err(secure::tls_broke)?;
-        empty(&mut batch);
-        self.spare = batch;
-        Ok(())
+        let written = self.tls.write(self.wire.filled_mut(), &batch, &mut self.out);
+        buffer::give(batch);
+        written.map_err(secure::tls_broke)
     }
 
     /// Takes what was read.
     fn hear(&mut self, on_open: &mut impl FnMut(Incoming)) -> Result<(), LinkError> {
         self.times.heard = Instant::now();
         self.times.pinged = None;
-        let closed = self.decrypt();
-        if self.times.up {
-            self.deliver(on_open)?; // Also what came before TLS broke.
-        }
-        if closed? { Err(self.peer_closed()) } else { Ok(()) }
+        if self.decrypt(on_open)? { Err(self.peer_closed()) } else { Ok(()) }
     }
 
     fn peer_closed(&self) -> LinkError {
         let drained = self.link.state.borrow().mux.is_drained();
         if drained { self.drain_cause.clone() } else { LinkError::PeerClosed }
     }
-
-    /// Hands on the frames that are whole.
-    fn deliver(&mut self, on_open: &mut impl FnMut(Incoming)) -> Result<(), LinkError> {
-        let mut used = 0;
-        while let Some(frame) = frames::first(&self.plain[used..]).map_err(ProtocolError::from)? {
-            used += frame.size();
-            self.heard_frame = true;
-            // No borrow of the link's is held while the stream is handed on.
-            if let Delivered::Opened(key, open) = self.link.mux(|mux| mux.deliver(frame))? {
-                on_open(self.link.incoming(key, open));
-            }
-        }
-        if used == self.plain.len() {
-            empty(&mut self.plain);
-        } else {
-            self.plain.drain(..used);
-        }
-        Ok(())
-    }
 }
 
-/// Empties it, and gives back what a burst left behind.
-fn empty(bytes: &mut Vec<u8>) {
-    if bytes.capacity() > TRIM && bytes.len() < TRIM {
-        *bytes = Vec::new();
-    } else {
-        bytes.clear();
+/// Hands on the frames that are whole: those in `bytes`, the first of which may have begun in `part`. What is left of
+/// the last one is kept there. Gives how many there were.
+fn deliver(
+    link: &Rc<Link>,
+    part: &mut Buf,
+    bytes: &[u8],
+    on_open: &mut impl FnMut(Incoming),
+) -> Result<usize, LinkError> {
+    if part.is_empty() {
+        let (used, count) = deliver_whole(link, bytes, on_open)?;
+        if used < bytes.len() {
+            part.vec_for(bytes.len()).extend_from_slice(&bytes[used..]);
+        }
+        return Ok(count);
     }
+    part.vec().extend_from_slice(bytes);
+    let (used, count) = deliver_whole(link, part.filled(), on_open)?;
+    part.consume(used);
+    part.compact();
+    Ok(count)
+}
+
+/// Hands on the frames that `bytes` begin with. Gives how many bytes they have, and how many they are.
+fn deliver_whole(
+    link: &Rc<Link>,
+    bytes: &[u8],
+    on_open: &mut impl FnMut(Incoming),
+) -> Result<(usize, usize), LinkError> {
+    let (mut used, mut count) = (0, 0);
+    while let Some(frame) = frames::first(&bytes[used..]).map_err(ProtocolError::from)? {
+        used += frame.size();
+        count += 1;
+        // No borrow of the link's is held while the stream is handed on.
+        if let Delivered::Opened(key, open) = link.mux(|mux| mux.deliver(frame))? {
+            on_open(link.incoming(key, open));
+        }
+    }
+    Ok((used, count))
 }

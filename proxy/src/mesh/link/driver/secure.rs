@@ -9,7 +9,7 @@ use tokio::{
 };
 use weft_certs::Peer;
 
-use super::Driver;
+use super::{Driver, Incoming};
 use crate::mesh::{
     ALPN,
     error::{LinkError, ProtocolError},
@@ -17,13 +17,27 @@ use crate::mesh::{
 };
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Driver<'_, T> {
-    /// Decrypts what was read; true: the peer said that nothing follows.
-    pub(super) fn decrypt(&mut self) -> Result<bool, LinkError> {
-        let read = self.tls.read(self.wire.filled_mut(), &mut self.plain, &mut self.out);
+    /// Decrypts what was read, and hands on what it says; true: the peer said that nothing follows.
+    pub(super) fn decrypt(&mut self, on_open: &mut impl FnMut(Incoming)) -> Result<bool, LinkError> {
+        let (link, part, heard_frame, up) = (self.link, &mut self.part, &mut self.heard_frame, self.times.up);
+        let mut delivered = Ok(());
+        let hand_on = |bytes: &[u8]| {
+            if !up {
+                // Who the peer is, is looked at first.
+                part.vec().extend_from_slice(bytes);
+            } else if delivered.is_ok() {
+                delivered = super::deliver(link, part, bytes, on_open).map(|count| *heard_frame |= count > 0);
+            }
+        };
+        let read = self.tls.read(self.wire.filled_mut(), hand_on, &mut self.out);
+        self.wire.consume(read.as_ref().map_or(0, |read| read.used));
+        delivered?; // Also what came before TLS broke.
         let read = read.map_err(|error| self.tls_failed(error))?;
-        self.wire.consume(read.used);
         if read.up && !self.times.up {
             self.came_up()?;
+            let early = std::mem::take(&mut self.part);
+            let count = super::deliver(self.link, &mut self.part, early.filled(), on_open)?;
+            self.heard_frame |= count > 0;
         }
         Ok(read.closed)
     }
