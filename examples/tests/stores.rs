@@ -1,6 +1,6 @@
 //! `shop inventory` as a process that is killed at the worst moment, on both databases.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test panics when it fails")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test panics when it fails")]
 
 #[path = "../src/db/testing.rs"]
 mod testing;
