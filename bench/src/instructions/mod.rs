@@ -51,6 +51,8 @@ const CASES: [(&str, Case, Kind, u64); 3] = [
 ];
 /// Requests of the first load, and of one before it that is not counted.
 const FEW: u64 = 200;
+/// How many seconds the proxies may take to start: under valgrind, on a machine that is busy.
+const PATIENCE: u64 = 180;
 
 /// Counts all cases and prints them.
 ///
@@ -93,7 +95,8 @@ fn load(bed: &Bed, kind: Kind, requests: u64, programs: &Programs) -> anyhow::Re
     let kind = kind.to_possible_value().context("a kind without a name")?;
     let mut command = programs.bench("load");
     command.arg(kind.get_name()).arg("--target").arg(bed.target.to_string());
-    command.args(["--connections", "1", "--requests"]).arg(requests.to_string()).stdout(Stdio::piped());
+    command.args(["--connections", "1", "--requests"]).arg(requests.to_string());
+    command.arg("--patience").arg(PATIENCE.to_string()).stdout(Stdio::piped());
     let mut load = start(command, &bed.client, false)?;
     let out = std::io::read_to_string(load.0.stdout.take().context("no output of the load generator")?)?;
     let report: Report =
@@ -123,7 +126,7 @@ fn judge(counted: &BTreeMap<String, u64>, expected: &Expected) -> anyhow::Result
     }
     ensure!(
         worse == 0,
-        "{worse} cases cost more instructions than before. callgrind_annotate of the files in target/instructions says where; \
+        "{worse} cases cost more instructions than before. callgrind_annotate of the files in target/instructions says where (docs/performance.md); \
          if the cost is wanted, renew the numbers (make bench-instructions ARGS=--update) and say why in the commit"
     );
     Ok(())

@@ -55,10 +55,11 @@ pub struct Options {
     /// How long to send before.
     #[arg(long, default_value_t = 1.0)]
     warmup: f64,
+    /// How many seconds the other end may take to be there.
+    #[arg(long, default_value_t = 20)]
+    patience: u64,
 }
 
-/// How long the other end may take to be there.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// How long what is under way at the end may take.
 const GRACE: Duration = Duration::from_secs(5);
 /// How many seconds a counted number of requests may take.
@@ -76,15 +77,16 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 async fn wait_for(options: &Options) -> anyhow::Result<()> {
-    let deadline = Instant::now() + PATIENCE;
+    let patience = Duration::from_secs(options.patience);
+    let deadline = Instant::now() + patience;
     loop {
         let error = match tokio::time::timeout_at(deadline, try_once(options)).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error,
-            Err(_) => bail!("{} did not answer within {PATIENCE:?}", options.target),
+            Err(_) => bail!("{} did not answer within {patience:?}", options.target),
         };
         if Instant::now() + Duration::from_millis(50) > deadline {
-            return Err(error.context(format!("{} was not ready within {PATIENCE:?}", options.target)));
+            return Err(error.context(format!("{} was not ready within {patience:?}", options.target)));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
