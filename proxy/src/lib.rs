@@ -14,6 +14,7 @@ pub mod detect;
 pub mod discover;
 pub mod endpoint;
 pub mod error;
+pub mod hash;
 pub mod http;
 pub mod http1;
 pub mod http2;

@@ -2,7 +2,7 @@
 //!
 //! Within a worker nothing is Send and nothing is locked. What several threads read is in [`Shared`].
 
-use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use tokio::time::Instant;
 use weft_certs::SpiffeId;
@@ -14,6 +14,7 @@ use crate::{
     discover::Directory,
     endpoint::{Dial, Links},
     error::Reason,
+    hash::QuickMap,
     http::Limits as HttpLimits,
     identity::IdentityStore,
     limit::{Handshakes, InFlight, PeerCap},
@@ -80,9 +81,9 @@ pub struct Worker {
     direct: Local,
     /// The way of clients outside of the mesh to the app.
     to_app: Local,
-    series: RefCell<HashMap<SeriesKey, Arc<HttpSeries>>>,
-    inbound: RefCell<HashMap<InboundKey, Arc<HttpSeries>>>,
-    destinations: RefCell<HashMap<String, HashMap<String, Arc<DestinationSeries>>>>,
+    series: RefCell<QuickMap<SeriesKey, Arc<HttpSeries>>>,
+    inbound: RefCell<QuickMap<InboundKey, Arc<HttpSeries>>>,
+    destinations: RefCell<QuickMap<String, QuickMap<String, Arc<DestinationSeries>>>>,
 }
 
 /// A rule's id (0: none), an endpoint's id, and whether the client speaks HTTP/2.

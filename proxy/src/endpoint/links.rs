@@ -5,7 +5,6 @@
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
     net::SocketAddr,
     rc::{Rc, Weak},
     sync::Arc,
@@ -20,6 +19,7 @@ use crate::{
     address::EndpointAddr,
     balance::Endpoint,
     error::{Reason, chain},
+    hash::QuickMap,
     mesh::{Link, LinkEnd, LinkError, Open, Stream},
     worker::Worker,
 };
@@ -32,7 +32,7 @@ const MOST: usize = 4;
 /// Links by endpoint.
 #[derive(Default)]
 pub struct Links {
-    by_endpoint: RefCell<HashMap<u64, Vec<Rc<Link>>>>,
+    by_endpoint: RefCell<QuickMap<u64, Vec<Rc<Link>>>>,
     /// Links that peers opened to this pod.
     from_peers: RefCell<Vec<Weak<Link>>>,
 }

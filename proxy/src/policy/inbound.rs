@@ -1,6 +1,6 @@
 //! The inbound policy of this proxy's own pod.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use tokio::{
@@ -8,6 +8,8 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 use weft_api::{AppProtocol, InboundRule, InboundView, ServiceName};
+
+use crate::hash::QuickMap;
 
 /// What is known about one port of the pod.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,7 +32,7 @@ pub struct InboundPolicies {
 #[derive(Debug)]
 struct Table {
     view: Arc<InboundView>,
-    ports: HashMap<u16, Arc<PortPolicy>>,
+    ports: QuickMap<u16, Arc<PortPolicy>>,
     default: Arc<PortPolicy>,
 }
 

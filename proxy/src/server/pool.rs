@@ -2,19 +2,19 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     net::SocketAddr,
     rc::Rc,
     task::{Context, Waker},
 };
 
 use super::{Delivery, http2::Http2Server};
+use crate::hash::QuickMap;
 
 /// Idle HTTP/1.1 connections and shared HTTP/2 connections, by address.
 #[derive(Default)]
 pub struct Servers {
-    idle: RefCell<HashMap<SocketAddr, Vec<Rc<Seat>>>>,
-    pub(super) http2: RefCell<HashMap<SocketAddr, Rc<Http2Server>>>,
+    idle: RefCell<QuickMap<SocketAddr, Vec<Rc<Seat>>>>,
+    pub(super) http2: RefCell<QuickMap<SocketAddr, Rc<Http2Server>>>,
 }
 
 /// Where the task of an idle connection waits for its next request.

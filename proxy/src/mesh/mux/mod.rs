@@ -11,8 +11,7 @@ mod slot;
 mod tests;
 
 use std::{
-    collections::{HashMap, VecDeque},
-    hash::{BuildHasherDefault, Hasher},
+    collections::VecDeque,
     task::{Context, Poll},
 };
 
@@ -30,7 +29,7 @@ use super::{
     limits::{BACKLOG_OPEN, CONNECTION_WINDOW, CONNECTION_WINDOW_MOST},
     open::Open,
 };
-use crate::buffer;
+use crate::{buffer, hash::QuickMap};
 
 /// Who opens streams: the side that connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +50,8 @@ pub(super) struct Mux {
     side: Side,
     most_streams: usize,
     slots: Slab<Slot>,
-    by_id: HashMap<u32, usize, BuildHasherDefault<IdHasher>>,
+    /// A peer that chooses ids that collide makes a look-up as slow as its own streams are many, and those are limited.
+    by_id: QuickMap<u32, usize>,
     /// The latest id that was opened.
     last_id: u32,
     /// Frames for the next write.
@@ -102,7 +102,7 @@ impl Mux {
             side,
             most_streams,
             slots: Slab::new(),
-            by_id: HashMap::default(),
+            by_id: QuickMap::default(),
             last_id: 0,
             plain: Vec::new(),
             usual: 0,
@@ -313,25 +313,3 @@ impl Mux {
 
 /// What a task is told whose stream is no more; a `Stream` keeps its own alive.
 const GONE: StreamError = StreamError::Reset(ResetCause::Cancelled);
-
-/// Spreads ids by a multiplication. A peer that chooses its ids to collide makes a look-up as slow as its own streams are
-/// many, and those are limited.
-#[derive(Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u32((self.0 as u32) << 8 | u32::from(*byte));
-        }
-    }
-
-    fn write_u32(&mut self, id: u32) {
-        self.0 = u64::from(id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        self.0 ^= self.0 >> 32;
-    }
-}
