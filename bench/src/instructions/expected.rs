@@ -7,8 +7,8 @@ use std::process::Command;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-/// How far from the expected number a count may be: some ten times what it varies by from run to run.
-const TOLERANCE: f64 = 0.03;
+/// How far from the expected number a count may be, in percent: some ten times what it varies by from run to run.
+const TOLERANCE: u64 = 3;
 
 /// The file that is checked in.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -66,13 +66,13 @@ pub enum Verdict {
 
 impl Verdict {
     /// Of `counted` beside `expected`.
-    #[expect(clippy::cast_precision_loss, reason = "instructions of one request are far below 2^52")]
     pub fn of(counted: u64, expected: Option<u64>) -> Self {
         let Some(expected) = expected else { return Self::New };
-        match counted as f64 / expected as f64 - 1.0 {
-            more if more > TOLERANCE => Self::TooMany,
-            less if less < -TOLERANCE => Self::Fewer,
-            _ => Self::Same,
+        let off = counted.abs_diff(expected) * 100 > expected * TOLERANCE;
+        match counted > expected {
+            _ if !off => Self::Same,
+            true => Self::TooMany,
+            false => Self::Fewer,
         }
     }
 }
