@@ -141,6 +141,12 @@ impl<'a> Call<'a> {
         self.deadline.at().map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
+    /// `reason`, unless the request's time is up: then that is why it fails, whoever noticed first. (A gRPC server knows of
+    /// the deadline as well, and its reset may come before this proxy's own timer.)
+    pub fn or_timeout(&self, reason: Reason) -> Reason {
+        if self.remaining().is_some_and(|left| left.is_zero()) { Reason::RequestTimeout } else { reason }
+    }
+
     /// What one try may take. None: there is no limit.
     pub fn try_limit(&self) -> Option<Duration> {
         self.try_limit

@@ -233,6 +233,10 @@ async fn tries(
                         return Ok(Next::Switched(attempt));
                     }
                     Err(broken) => {
+                        let broken = match broken {
+                            Broken::Reason(reason) => Broken::Reason(call.or_timeout(reason)),
+                            broken => broken,
+                        };
                         call.gave_up(&attempt, broken.reason());
                         broken
                     }

@@ -194,6 +194,10 @@ async fn tries(
                         return Ok(());
                     }
                     Err(broken) => {
+                        let broken = match broken {
+                            Broken::Reason(reason) => Broken::Reason(call.or_timeout(reason)),
+                            broken => broken,
+                        };
                         call.gave_up(&attempt, broken.reason());
                         broken
                     }

@@ -82,7 +82,26 @@ fn a_server_that_reads_slowly_holds_its_client_up_and_no_other_call() {
     }
 }
 
-/// A server behind a proxy: `/echo` gives back what it gets, `/flood` sends without end, `/ignore` reads once it is told to.
+#[test]
+fn a_call_that_its_server_breaks_off_at_the_deadline_has_exceeded_it() {
+    for side in [Side::Outbound, Side::Inbound] {
+        run(async || {
+            let app = App::start().await;
+            let mut client = app.client(side).await;
+            let request = Request::builder().method(Method::POST).uri("http://a/late").header("te", "trailers");
+            let request = request.header("content-type", "application/grpc").header("grpc-timeout", LATE);
+            let (answer, _) = client.send_request(request.body(()).unwrap(), true).unwrap();
+            assert_eq!(answer.await.unwrap().headers()["grpc-status"], "4", "{side:?}");
+        });
+    }
+}
+
+/// A deadline, and longer by less than the two ticks that a timer of the proxy may be late.
+const LATE: &str = "50m";
+const TOO_LATE: Duration = Duration::from_millis(51);
+
+/// A server behind a proxy: `/echo` gives back what it gets, `/flood` sends without end, `/ignore` reads once it is told to,
+/// `/late` breaks off after the deadline.
 struct App {
     proxy: Proxy,
     address: SocketAddr,
@@ -132,6 +151,12 @@ async fn serve(
 ) {
     let path = request.uri().path().to_owned();
     let mut body = request.into_body();
+    if path == "/late" {
+        // Nobody else has a turn meanwhile: the reset is there after the deadline, and before a timer of the proxy.
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < TOO_LATE {}
+        return respond.send_reset(h2::Reason::CANCEL);
+    }
     if path == "/ignore" {
         eventually_without_limit(|| reads.get()).await;
         read(&mut body, usize::MAX).await;
