@@ -153,7 +153,7 @@ async fn serve(
     let mut body = request.into_body();
     if path == "/late" {
         // Nobody else has a turn meanwhile: the reset is there after the deadline, and before a timer of the proxy.
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         while begun.elapsed() < TOO_LATE {}
         return respond.send_reset(h2::Reason::CANCEL);
     }
