@@ -83,12 +83,8 @@ async fn order(
     if let Ok(key) = HeaderValue::from_str(field("key")) {
         headers.insert(HeaderName::from_static("idempotency-key"), key);
     }
-    let orders = shop.orders.within(ORDER_DEADLINE);
     let body = json!({ "user_id": user, "items": items });
-    match orders.post::<Order>(&format!("/orders?{mode}"), &body, headers, &trace).await {
-        Ok(order) => Ok(Redirect::to(&format!("/web/orders/{}", order.id)).into_response()),
-        Err(failure) => Ok(trouble(&failure.into())),
-    }
+    Ok(ask_orders(shop, &format!("/orders?{mode}"), &body, headers, &trace).await)
 }
 
 async fn cancel(
@@ -98,11 +94,20 @@ async fn cancel(
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
     let order = shop.order(read_id(&id)?, caller.user()?, &trace).await?;
-    let orders = shop.orders.within(ORDER_DEADLINE);
-    let path = format!("/orders/{}/cancel", order.id);
-    match orders.post::<Order>(&path, &json!({}), HeaderMap::new(), &trace).await {
-        Ok(order) => Ok(Redirect::to(&format!("/web/orders/{}", order.id)).into_response()),
-        Err(failure) => Ok(trouble(&failure.into())),
+    Ok(ask_orders(shop, &format!("/orders/{}/cancel", order.id), &json!({}), HeaderMap::new(), &trace).await)
+}
+
+/// Asks orders for something, and leads to the order's page.
+async fn ask_orders(
+    shop: Shop,
+    path: &str,
+    body: &serde_json::Value,
+    headers: HeaderMap,
+    trace: &TraceContext,
+) -> Response {
+    match shop.orders.within(ORDER_DEADLINE).post::<Order>(path, body, headers, trace).await {
+        Ok(order) => Redirect::to(&format!("/web/orders/{}", order.id)).into_response(),
+        Err(failure) => trouble(&failure.into()),
     }
 }
 
