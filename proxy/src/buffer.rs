@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 const SMALL: usize = 2 << 10;
 /// Four times what a frame of DATA takes, so that a full read is cut into whole frames.
-const BIG: usize = 4 * 16_374;
+pub const BIG: usize = 4 * 16_374;
 /// What a burst needs: a write of a link, or what waits for an app that reads slowly.
 const HUGE: usize = 256 << 10;
 /// Least room for a read.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::frames::HEADER;
+use crate::buffer;
 
 /// How much DATA a stream may send before it is given more. Fixed by the specification.
 pub const STREAM_WINDOW: u32 = 256 << 10;
@@ -24,6 +25,7 @@ pub(super) const MAX_ID: u32 = (1 << 31) - 1;
 pub(super) const MAX_CREDIT: u32 = (1 << 31) - 1;
 /// How much DATA one stream may put into one write, so that others get their turn.
 pub(super) const STREAM_TURN: u32 = 4 * PIECE as u32;
+const _: () = assert!(buffer::BIG == 4 * PIECE, "a full read of an app is to fill whole records");
 /// From here on, DATA waits for the writer.
 pub(super) const BACKLOG: usize = 256 << 10;
 /// From here on, no stream is opened.
