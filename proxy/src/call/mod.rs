@@ -141,12 +141,6 @@ impl<'a> Call<'a> {
         self.deadline.at().map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// `reason`, unless the request's time is up: then that is why it fails, whoever noticed first. (A gRPC server knows of
-    /// the deadline as well, and its reset may come before this proxy's own timer.)
-    pub fn or_timeout(&self, reason: Reason) -> Reason {
-        if self.remaining().is_some_and(|left| left.is_zero()) { Reason::RequestTimeout } else { reason }
-    }
-
     /// What one try may take. None: there is no limit.
     pub fn try_limit(&self) -> Option<Duration> {
         self.try_limit
@@ -247,10 +241,16 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// A try has come to nothing; without a reason it was the client, or the answer, that ended it.
-    pub fn gave_up(&mut self, attempt: &Attempt, reason: Option<Reason>) {
+    /// A try has come to nothing; without a reason it was the client, or the answer, that ended it. Gives the reason that
+    /// the request fails for.
+    ///
+    /// Once the request's time is up, that is the reason, whoever noticed first: a gRPC server knows of the deadline as
+    /// well, and its reset may come before this proxy's own timer.
+    pub fn gave_up(&mut self, attempt: &Attempt, reason: Option<Reason>) -> Option<Reason> {
+        let is_late = self.remaining().is_some_and(|left| left.is_zero());
+        let reason = reason.map(|reason| if is_late { Reason::RequestTimeout } else { reason });
         self.carried(attempt);
-        let Some(mut lease) = attempt.lease.borrow_mut().take() else { return };
+        let Some(mut lease) = attempt.lease.borrow_mut().take() else { return reason };
         self.tried.push(lease.endpoint().id);
         let ejected = match reason {
             Some(reason) => judge(&mut lease, reason),
@@ -262,6 +262,7 @@ impl<'a> Call<'a> {
         if let Some(cause) = ejected {
             self.count_ejection(cause);
         }
+        reason
     }
 
     /// The answer has been passed on whole.

@@ -193,14 +193,7 @@ async fn tries(
                         call.finish(&attempt, grpc_status);
                         return Ok(());
                     }
-                    Err(broken) => {
-                        let broken = match broken {
-                            Broken::Reason(reason) => Broken::Reason(call.or_timeout(reason)),
-                            broken => broken,
-                        };
-                        call.gave_up(&attempt, broken.reason());
-                        broken
-                    }
+                    Err(broken) => call.gave_up(&attempt, broken.reason()).map_or(broken, Broken::Reason),
                 }
             }
         };
